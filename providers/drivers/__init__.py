@@ -1,0 +1,1 @@
+"""Store drivers, one protocol each."""

@@ -1,0 +1,1 @@
+"""Drivers that hold a driver: retry, limit, observe, read-only."""
