@@ -35,6 +35,7 @@ class Capabilities:
         max_key_bytes: Longest key, in UTF-8 bytes.
         max_segment_bytes: Longest piece of a key between slashes (file names), or None.
         any_key: Every non-empty UTF-8 key round-trips. False: see the driver's ``check_key``.
+        key_rules: Names of further rules a key must keep (``providers.keys.RULES``).
         keys_nest: A key may also be another key's prefix (``a`` beside ``a/b``).
         keys_fold_case: Keys that differ only by case are one.
         put_if_absent: Single puts honour create-if-absent.
@@ -62,6 +63,7 @@ class Capabilities:
     max_key_bytes: int = 1024
     max_segment_bytes: int | None = None
     any_key: bool = True
+    key_rules: frozenset[str] = frozenset()
     keys_nest: bool = True
     keys_fold_case: bool = False
     put_if_absent: bool = True

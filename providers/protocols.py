@@ -1,0 +1,57 @@
+"""What each protocol can do before a profile says more; free of SDK imports so that facts load fast.
+
+A driver that is built without a profile starts from its constant here; ``Profile.capabilities`` narrows the same
+constant by the facts of one cloud.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from providers.capabilities import MIB, Capabilities
+
+__all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "Protocol"]
+
+Protocol = Literal["s3", "azure_blob", "filesystem"]
+"""How a store is spoken to."""
+
+S3_BASE: Final = Capabilities()
+"""Amazon's published S3 limits."""
+
+AZURE_BASE: Final = Capabilities(
+    max_object=50_000 * 4000 * MIB,
+    max_put=5000 * MIB,
+    min_part=1,
+    max_part=4000 * MIB,
+    max_parts=50_000,
+    list_limit=5000,
+    any_key=False,
+    upload_needs_attempt=True,
+    key_rules=frozenset({"no-dot-segments", "no-backslash", "no-control"}),
+)
+"""Block blobs: learn.microsoft.com/azure/storage/blobs/scalability-targets."""
+
+FILESYSTEM_BASE: Final = Capabilities(
+    pin="weak",
+    min_part=1,
+    max_parts=1_000_000,
+    list_limit=10_000,
+    max_key_bytes=4096,
+    max_segment_bytes=255,
+    any_key=False,
+    keys_nest=False,
+    verifies_checksum=False,
+    metadata=False,
+    content_headers=False,
+    tags=False,
+    upload_needs_attempt=True,
+    atomic_put=True,
+    key_rules=frozenset({"no-trailing-slash", "no-dot-segments", "no-empty-segments", "no-nul"}),
+)
+"""A directory on a Linux file system (NAME_MAX 255, PATH_MAX 4096)."""
+
+BASES: Final[dict[Protocol, Capabilities]] = {
+    "s3": S3_BASE,
+    "azure_blob": AZURE_BASE,
+    "filesystem": FILESYSTEM_BASE,
+}
