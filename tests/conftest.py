@@ -1,0 +1,75 @@
+"""Fixtures that every test may ask for, and the rule that a skip can be forbidden."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from support.require import require_server, skips_are_forbidden
+from support.servers import (
+    AzureServer,
+    S3Server,
+    SeaweedFS,
+    start_azurite,
+    start_moto,
+    start_seaweedfs,
+)
+
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("server"):
+        for name in mark.args:
+            require_server(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _without_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _without_skip((yield))
+
+
+def _without_skip(report: _Report) -> _Report:
+    """Turn a skip into a failure where skips are forbidden; an expected failure is not a skip."""
+    if report.outcome == "skipped" and not hasattr(report, "wasxfail") and skips_are_forbidden():
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"HAVRE_TEST_REQUIRE=all forbids skips: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A SeaweedFS that the whole session shares; take a bucket of your own with `new_bucket()`."""
+    require_server("seaweedfs")
+    with start_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def seaweedfs_process(tmp_path: Path) -> Iterator[SeaweedFS]:
+    """A running SeaweedFS of this test alone, which may be killed and started again."""
+    require_server("seaweedfs")
+    with SeaweedFS(tmp_path / "seaweedfs") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """An Azurite that the whole session shares; take a container of your own with `new_bucket()`."""
+    require_server("azurite")
+    with start_azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A moto server that the whole session shares; take a bucket of your own with `new_bucket()`."""
+    require_server("moto")
+    with start_moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server

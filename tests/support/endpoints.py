@@ -1,0 +1,81 @@
+"""Where a test server listens and who may talk to it, with the few calls that every test needs."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import boto3
+from azure.storage.blob import BlobServiceClient
+from botocore.config import Config
+
+__all__ = ["AzureServer", "S3Server"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Server:
+    """An S3 server under test; its secret stays out of `repr`."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str
+    kind: Literal["seaweedfs", "moto"]
+
+    def client(self) -> Any:
+        """Return a new boto3 S3 client: path style, no retries; the caller closes it."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                connect_timeout=5,
+                read_timeout=30,
+                # A test sees what the store does, not what the client repairs or adds.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                proxies={},
+            ),
+        )
+
+    def new_bucket(self, prefix: str = "test", *, lock: bool = False) -> str:
+        """Make an empty bucket of a name used by nobody else, and return the name.
+
+        Args:
+            prefix: how the name begins.
+            lock: make it with Object Lock (and so with versions).
+        """
+        name = f"{prefix}-{secrets.token_hex(6)}"
+        client = self.client()
+        try:
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+        finally:
+            client.close()
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureServer:
+    """A Blob service under test; its account key stays out of `repr`."""
+
+    endpoint: str
+    account: str
+    account_key: str = field(repr=False)
+
+    def service(self) -> BlobServiceClient:
+        """Return a new client of the service, without retries; the caller closes it."""
+        return BlobServiceClient(
+            self.endpoint,
+            credential={"account_name": self.account, "account_key": self.account_key},
+            retry_total=0,
+        )
+
+    def new_bucket(self, prefix: str = "test") -> str:
+        """Make an empty container of a name used by nobody else, and return the name."""
+        name = f"{prefix}-{secrets.token_hex(6)}"
+        with self.service() as service:
+            service.create_container(name)
+        return name
