@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from support.require import require_server, skips_are_forbidden
 from support.servers import (
     AzureServer,

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from support.servers import missing
 
 __all__ = ["require_server", "skips_are_forbidden"]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
+
 from support.endpoints import AzureServer, S3Server
 from support.process import ServerError, ServerProcess, free_ports
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from support.endpoints import AzureServer, S3Server
 from support.process import ServerError, ServerProcess, free_ports
 from support.servers import Azurite, SeaweedFS, missing, start_seaweedfs
