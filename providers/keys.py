@@ -1,15 +1,17 @@
 """Why a store cannot hold a key: one pure function over the limits in ``Capabilities``.
 
-Drivers call ``refused`` from ``check_key`` and add only what their protocol alone knows. Reasons never quote the
-key, since names may themselves be sensitive.
+Drivers call ``refused`` from ``check_key`` and add only what their protocol alone knows. Reasons never quote
+the key, since names may themselves be sensitive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from providers.capabilities import Capabilities
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from providers.capabilities import Capabilities
 
 __all__ = ["RULES", "refused"]
 

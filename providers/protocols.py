@@ -1,7 +1,7 @@
 """What each protocol can do before a profile says more; free of SDK imports so that facts load fast.
 
-A driver that is built without a profile starts from its constant here; ``Profile.capabilities`` narrows the same
-constant by the facts of one cloud.
+A driver that is built without a profile starts from its constant here; ``Profile.capabilities`` narrows the
+same constant by the facts of one cloud.
 """
 
 from __future__ import annotations
