@@ -1,0 +1,373 @@
+"""The portable object store: one location, whatever protocol its driver speaks.
+
+``ObjectStore`` owns four things that no driver repeats: keys relative to the location's prefix, checks of
+keys and sizes before a byte moves, the length of what a read gives back, and one translating context, so
+that nothing but a ``StoreError`` leaves. Retries, pacing and counting are layers *under* it
+(``providers.layers``).
+
+Invariant: a message names the site, the bucket and the operation, never the object's key.
+"""
+
+# ruff: noqa: BLE001, TRY301 - every method is one translating context: whatever is raised inside leaves
+# translated
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from providers.capabilities import Capabilities
+from providers.driver import StoreDriver
+from providers.errors import KeyRefused, RangeInvalid, StoreError, Truncated, Unexpected, Unsupported
+from providers.limits import require_options, require_part, require_put
+from providers.model import (
+    Attributes,
+    Buffer,
+    Extra,
+    Key,
+    ObjectMeta,
+    PageToken,
+    PartReceipt,
+    Pin,
+    PutOptions,
+    ReadResult,
+    Span,
+    UploadId,
+    UploadRef,
+    VersionId,
+)
+
+__all__ = ["ObjectStore"]
+
+T = TypeVar("T")
+_PLAIN: Final = PutOptions()
+
+
+class ObjectStore:
+    """An open handle on one location.
+
+    Args:
+        driver: The bucket, usually the outermost of ``providers.layers.open_layers``.
+        prefix: What every key of this location begins with, exactly: ``""``, or usually a string that
+            ends with ``/``. The key ``/x`` under ``p/`` is ``p//x``.
+        location: How messages name this place: site and bucket.
+
+    Every method raises only ``StoreError``, with ``operation`` and ``location`` filled in.
+    """
+
+    __slots__ = ("_capabilities", "_driver", "_location", "_prefix", "_prefix_bytes")
+
+    def __init__(self, driver: StoreDriver, *, prefix: str = "", location: str) -> None:
+        self._driver = driver
+        self._prefix = prefix
+        self._prefix_bytes = len(prefix.encode())
+        self._location = location
+        self._capabilities: Capabilities | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can do, as its driver declares it."""
+        known = self._capabilities
+        if known is None:
+            known = self._capabilities = self._driver.capabilities
+        return known
+
+    @property
+    def location(self) -> str:
+        """Site and bucket, as messages name them."""
+        return self._location
+
+    @property
+    def prefix(self) -> str:
+        """What every absolute key of this location begins with."""
+        return self._prefix
+
+    def check_key(self, key: Key) -> str | None:
+        """Why this location cannot hold ``key``, or None. Never touches the network."""
+        if not key:
+            return "the key is empty"
+        absolute = self._prefix + key
+        if absolute.isascii():
+            size = len(absolute)
+        else:
+            try:
+                size = self._prefix_bytes + len(key.encode())
+            except UnicodeEncodeError:
+                return "the key is not valid Unicode text"
+        limit = self.capabilities.max_key_bytes
+        if size > limit:
+            return f"the key has {size} bytes with its prefix; the store takes {limit}"
+        return self._driver.check_key(Key(absolute))
+
+    def check_attributes(self, attributes: Attributes) -> list[str]:
+        """What of ``attributes`` the store would refuse or change, one sentence each; empty if nothing."""
+        check: Callable[[Attributes], list[str]] | None = getattr(self._driver, "check_attributes", None)
+        return [] if check is None else list(check(attributes))
+
+    def check(self) -> None:
+        """Ask the store whether the bucket is there and these credentials may look at it.
+
+        Raises:
+            StoreError: ``NotFound``, ``Unauthenticated``, ``PermissionDenied`` or whatever stands in the way.
+        """
+        try:
+            probe: Callable[[], None] | None = getattr(self._driver, "check_bucket", None)
+            if probe is None:
+                self._driver.list_page(self._prefix, None, 1)
+            else:
+                probe()
+        except Exception as error:
+            raise self._failed("check", error) from _cause(error)
+
+    def head(self, key: Key, *, version: VersionId | None = None) -> ObjectMeta:
+        """The object's meta with attributes (without tags) and claims."""
+        try:
+            return self._relative(self._driver.head(self._absolute(key), version=version), key)
+        except Exception as error:
+            raise self._failed("head", error) from _cause(error)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
+        """Every current object whose key starts with ``prefix``, page by page, in the store's own order.
+
+        The empty object that some consoles create for a folder, whose key is exactly the location's prefix,
+        has no key inside the location and is left out.
+
+        Raises:
+            KeyRefused: A listed key is no Unicode text, or an object with content has the location's prefix
+                as its whole key, so that this location cannot name it.
+            Unexpected: The store repeats a page token, or lists a key outside the prefix.
+        """
+        whole = self._prefix + prefix
+        token: PageToken | None = None
+        seen: set[int] = set()
+        while True:
+            try:
+                page = self._driver.list_page(whole, token, self.capabilities.list_limit)
+                entries = [
+                    self._relative(meta, self._checked(meta.key, whole))
+                    for meta in page.entries
+                    if meta.size or len(meta.key) != len(self._prefix)
+                ]
+                token = page.next_token
+                if token is not None:
+                    if hash(token) in seen:
+                        raise Unexpected("the store gives the same page of its listing again")
+                    seen.add(hash(token))
+            except Exception as error:
+                raise self._failed("list", error) from _cause(error)
+            yield from entries
+            if token is None:
+                return
+
+    def list_extras(self, prefix: str = "") -> Iterator[Extra]:
+        """Old versions, delete markers, snapshots, soft-deleted objects whose key starts with ``prefix``."""
+        whole = self._prefix + prefix
+        for extra in self._iterate("list_extras", lambda: self._driver.list_extras(whole)):
+            key = Key(extra.key[len(self._prefix) :])
+            yield Extra(key=key, kind=extra.kind, size=extra.size, version=extra.version)
+
+    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+        """The bytes of a span, or of the whole object; exactly that many, or an error.
+
+        Raises:
+            RangeInvalid: The span is empty, negative or lies outside the object.
+            ConditionFailed: The object is no longer the pinned one.
+            Truncated: Fewer (or more) bytes arrived than were asked for.
+        """
+        try:
+            if span is not None and (span.length < 1 or span.start < 0):
+                raise RangeInvalid("a span begins at 0 or later and has at least one byte")
+            result = self._driver.read(self._absolute(key), span=span, pin=pin)
+            expected = result.meta.size if span is None else span.length
+            got = _size(result.data)
+            if got != expected:
+                raise Truncated(f"{got} bytes arrived where {expected} were announced")
+            if self._prefix:
+                return ReadResult(meta=self._relative(result.meta, key), data=result.data)
+        except Exception as error:
+            raise self._failed("read", error) from _cause(error)
+        return result
+
+    def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:
+        """The object's tags; empty if it has none."""
+        try:
+            return self._driver.read_tags(self._absolute(key), version=version)
+        except Exception as error:
+            raise self._failed("read_tags", error) from _cause(error)
+
+    def put(
+        self, key: Key, body: Buffer, options: PutOptions = _PLAIN, *, sha256: bytes | None = None
+    ) -> ObjectMeta:
+        """Write a whole object. ``sha256`` is the body's digest where the caller has it already.
+
+        Raises:
+            KeyRefused: The location cannot hold the key.
+            AlreadyExists: ``options.if_absent`` and the key is taken.
+            Unsupported: The body is too large, or the options ask for what the store lacks.
+        """
+        try:
+            absolute = self._absolute(key)
+            require_put(self.capabilities, _size(body), options)
+            return self._relative(self._driver.put(absolute, body, options, sha256=sha256), key)
+        except Exception as error:
+            raise self._failed("put", error) from _cause(error)
+
+    def open_upload(self, key: Key, options: PutOptions = _PLAIN) -> UploadId:
+        """Begin a multipart upload.
+
+        Raises:
+            KeyRefused: The location cannot hold the key.
+            Unsupported: The options ask for what the store lacks.
+        """
+        try:
+            absolute = self._absolute(key)
+            require_options(self.capabilities, options)
+            return self._driver.open_upload(absolute, options)
+        except Exception as error:
+            raise self._failed("open_upload", error) from _cause(error)
+
+    def put_part(
+        self,
+        key: Key,
+        upload: UploadId,
+        number: int,
+        offset: int,
+        body: Buffer,
+        *,
+        sha256: bytes | None = None,
+    ) -> PartReceipt:
+        """Send part ``number`` (from 1), which starts at byte ``offset`` of the object.
+
+        Raises:
+            UploadLost: The store does not know the upload.
+            Unsupported: The part's number or size is outside what the store takes.
+        """
+        try:
+            absolute = self._absolute(key)
+            require_part(self.capabilities, number, offset, _size(body))
+            return self._driver.put_part(absolute, upload, number, offset, body, sha256=sha256)
+        except Exception as error:
+            raise self._failed("put_part", error) from _cause(error)
+
+    def list_parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
+        """Parts the store holds of an unfinished upload; a number is given once, as last acknowledged."""
+        return self._iterate("list_parts", lambda: self._driver.list_parts(self._absolute(key), upload))
+
+    def list_uploads(self, prefix: str = "") -> Iterator[UploadRef]:
+        """Unfinished uploads on keys that start with ``prefix``, whoever began them."""
+        whole = self._prefix + prefix
+        for found in self._iterate("list_uploads", lambda: self._driver.list_uploads(whole)):
+            key = Key(found.key[len(self._prefix) :])
+            yield UploadRef(key=key, upload=found.upload, started_at=found.started_at)
+
+    def complete_upload(
+        self, key: Key, upload: UploadId, parts: Sequence[PartReceipt], options: PutOptions = _PLAIN
+    ) -> ObjectMeta:
+        """Make the object of these parts visible. ``options`` are those the upload was opened with.
+
+        Raises:
+            UploadLost: The store does not know the upload (it may have been completed: look at the object).
+            AlreadyExists: ``options.if_absent`` and the key is taken.
+        """
+        try:
+            absolute = self._absolute(key)
+            if options.if_absent and not self.capabilities.complete_if_absent:
+                raise Unsupported("the store has no create-if-absent for uploads in parts")
+            return self._relative(self._driver.complete_upload(absolute, upload, parts, options), key)
+        except Exception as error:
+            raise self._failed("complete_upload", error) from _cause(error)
+
+    def abort_upload(self, key: Key, upload: UploadId) -> None:
+        """Give up an unfinished upload and free what it holds.
+
+        Raises:
+            UploadLost: The store does not know the upload.
+        """
+        try:
+            self._driver.abort_upload(self._absolute(key), upload)
+        except Exception as error:
+            raise self._failed("abort_upload", error) from _cause(error)
+
+    def delete(self, key: Key, *, version: VersionId | None = None) -> None:
+        """Remove an object (or one version of it); ``NotFound`` if the store says that it is not there."""
+        try:
+            self._driver.delete(self._absolute(key), version=version)
+        except Exception as error:
+            raise self._failed("delete", error) from _cause(error)
+
+    def close(self) -> None:
+        """Release connections and handles."""
+        try:
+            self._driver.close()
+        except Exception as error:
+            raise self._failed("close", error) from _cause(error)
+
+    def _absolute(self, key: Key) -> Key:
+        problem = self.check_key(key)
+        if problem is not None:
+            raise KeyRefused(problem)
+        return Key(self._prefix + key) if self._prefix else key
+
+    def _checked(self, absolute: Key, prefix: str) -> Key:
+        """The relative form of a key that the store listed."""
+        if not absolute.startswith(prefix):
+            raise Unexpected("the store lists a key that does not start with the prefix asked for")
+        key = Key(absolute[len(self._prefix) :])
+        if not key:
+            raise KeyRefused(
+                "an object with content has the location's prefix as its whole key",
+                hint="name a shorter prefix in the location",
+            )
+        if not key.isascii():
+            try:
+                key.encode()
+            except UnicodeEncodeError as error:
+                raise KeyRefused("the store lists a key that is not valid Unicode text") from error
+        return key
+
+    def _relative(self, meta: ObjectMeta, key: Key) -> ObjectMeta:
+        if not self._prefix:
+            return meta
+        return ObjectMeta(
+            key=key,
+            size=meta.size,
+            etag=meta.etag,
+            version=meta.version,
+            modified_at=meta.modified_at,
+            kind=meta.kind,
+            storage_class=meta.storage_class,
+            attributes=meta.attributes,
+            claims=meta.claims,
+        )
+
+    def _iterate(self, operation: str, start: Callable[[], Iterator[T]]) -> Iterator[T]:
+        try:
+            yield from start()
+        except Exception as error:
+            raise self._failed(operation, error) from _cause(error)
+
+    def _failed(self, operation: str, error: Exception) -> StoreError:
+        failure = error if isinstance(error, StoreError) else self._driver.translate(error)
+        if failure.operation is None:
+            failure.operation = operation
+        if failure.location is None:
+            failure.location = self._location
+        return failure
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What the raised failure stands ``from``: the SDK's exception, or the cause that it has already."""
+    return error.__cause__ if isinstance(error, StoreError) else error
+
+
+def _size(body: Buffer) -> int:
+    return body.nbytes if isinstance(body, memoryview) else len(body)
