@@ -23,8 +23,7 @@ def require_put(limits: Capabilities, size: int, options: PutOptions) -> None:
 
 
 def require_part(limits: Capabilities, number: int, offset: int, size: int) -> None:
-    """Let part ``number`` of ``size`` bytes at ``offset`` pass. The smallest size is known at completion
-    only.
+    """Let part ``number`` of ``size`` bytes at ``offset`` pass.
 
     Raises:
         Unsupported: Its number, size or place is outside what the store takes.

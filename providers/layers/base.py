@@ -41,11 +41,13 @@ class Layer:
     def __init__(self, inner: StoreDriver) -> None:
         self._inner = inner
 
-    def _call(self, operation: str, method: Callable[..., T], *args: Any, **named: Any) -> T:  # noqa: ARG002
+    # The operation's name is for layers that override these two.
+    def _call(self, operation: str, method: Callable[..., T], *args: Any, **named: Any) -> T:
+        del operation
         return method(*args, **named)
 
-    def _stream(self, operation: str, method: Callable[..., Iterator[T]], *args: Any) -> Iterator[T]:  #
-    noqa: ARG002
+    def _stream(self, operation: str, method: Callable[..., Iterator[T]], *args: Any) -> Iterator[T]:
+        del operation
         return method(*args)
 
     @property

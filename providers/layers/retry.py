@@ -9,9 +9,8 @@ operation              repeated after
 reads, head, listings  every temporary error
 put                    every temporary error, the bytes being the same
 put, if absent         only where the store said that nothing was written (throttled, checksum refused):
-after a
-                       lost answer the second try would find the first one's object, and only the ledger knows
-                       whose it is
+                       after a lost answer the second try would find the first one's object, and only the
+                       ledger knows whose it is
 put_part               every temporary error; the last acknowledged part of a number counts
 open_upload            throttled only: a lost answer may have left an upload that nobody knows
 complete_upload        throttled only: a lost answer is reconciled by looking at the object
