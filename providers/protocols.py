@@ -25,11 +25,14 @@ AZURE_BASE: Final = Capabilities(
     max_part=4000 * MIB,
     max_parts=50_000,
     list_limit=5000,
+    max_key_bytes=4 * 1024,
+    versions=True,
     any_key=False,
     upload_needs_attempt=True,
     key_rules=frozenset({"no-dot-segments", "no-backslash", "no-control"}),
 )
-"""Block blobs: learn.microsoft.com/azure/storage/blobs/scalability-targets."""
+"""Block blobs: learn.microsoft.com/azure/storage/blobs/scalability-targets. Names have 1,024 characters, so up to
+four times as many bytes; the driver counts characters."""
 
 FILESYSTEM_BASE: Final = Capabilities(
     pin="weak",

@@ -1,0 +1,180 @@
+"""From a location to an open store: credentials, driver, layers, handle.
+
+The one place that knows which driver speaks which protocol. Drivers are imported when one is opened, because
+their SDKs take longer to load than most commands take to run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from providers.errors import NotFound, Unauthenticated
+from providers.profile import load_profile
+from providers.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from threading import Event
+
+    from providers.driver import StoreDriver
+    from providers.layers.limit import AdaptiveLimiter
+    from providers.layers.observe import Observer
+    from providers.layers.retry import RetryPolicy
+    from providers.location import Location
+    from providers.sites import Site, Sites
+    from providers.store import ObjectStore
+
+__all__ = ["DEFAULT_CONNECTIONS", "Limiters", "open_store"]
+
+DEFAULT_CONNECTIONS: Final = 64
+_LOCAL: Final = "file:"
+
+
+class Limiters:
+    """One adaptive limiter per endpoint: a store that asks for a slower pace slows all its users."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._by_endpoint: dict[str, AdaptiveLimiter] = {}
+
+    def of(self, endpoint: str, ceiling: int) -> AdaptiveLimiter:
+        """The endpoint's limiter; ``ceiling`` (requests in flight) counts for the first who asks."""
+        from providers.layers.limit import AdaptiveLimiter  # noqa: PLC0415 - layers load when a store is opened
+
+        with self._lock:
+            limiter = self._by_endpoint.get(endpoint)
+            if limiter is None:
+                limiter = self._by_endpoint[endpoint] = AdaptiveLimiter(ceiling)
+            return limiter
+
+
+def open_store(
+    location: Location,
+    sites: Sites,
+    *,
+    environ: Mapping[str, str],
+    read_only: bool = False,
+    observer: Observer | None = None,
+    retry_policy: RetryPolicy | None = None,
+    max_connections: int | None = None,
+    stop: Event | None = None,
+    sleep: Callable[[float], object] | None = None,
+) -> ObjectStore:
+    """An open handle on a location, under all layers; whoever opens it closes it.
+
+    Nothing is asked of the store yet, except that a directory which is only to be read must be there.
+
+    Args:
+        location: Where.
+        sites: The configuration; it also holds the pace of each endpoint.
+        environ: Where credentials come from.
+        read_only: Refuse whatever writes (sources).
+        observer: Told about every request.
+        retry_policy: How long to go on; None is the default policy.
+        max_connections: Most requests in flight; a site may ask for fewer.
+        stop: Set when the run is to end.
+        sleep: Waits between attempts; by default the stop event's ``wait``, or ``time.sleep``.
+
+    Raises:
+        ConfigInvalid: The site is not known.
+        Unauthenticated: An environment variable that the site names is not set.
+        NotFound: A local directory to be read is not there.
+    """
+    from providers.layers import open_layers  # noqa: PLC0415 - layers load when a store is opened
+    from providers.store import ObjectStore  # noqa: PLC0415 - see above
+
+    site = None if location.site is None else sites.site(location.site)
+    connections = max_connections or DEFAULT_CONNECTIONS
+    if site is not None and site.max_connections is not None:
+        connections = min(connections, site.max_connections)
+    if site is None:
+        driver = _directory(location, Path(location.bucket), create=not read_only, environ=environ)
+    elif site.root is not None:
+        driver = _directory(location, site.root / location.bucket, create=not read_only, environ=environ)
+    elif site.profile.protocol == "azure_blob":
+        driver = _azure(site, location.bucket, environ, connections)
+    else:
+        driver = _s3(site, location.bucket, environ, connections)
+    layered = open_layers(
+        driver,
+        limiter=sites.limiters.of(site.endpoint or _LOCAL if site else _LOCAL, connections),
+        observer=observer,
+        read_only=read_only,
+        retry_policy=retry_policy,
+        stop=stop,
+        sleep=sleep,
+    )
+    return ObjectStore(layered, prefix=location.prefix, location=location.place)
+
+
+def _credential(site: Site, field: str, environ: Mapping[str, str]) -> Secret | None:
+    """The secret behind a credential field; None where the site does not name one."""
+    variable = site.variables.get(field)
+    if variable is None:
+        return None
+    value = environ.get(variable)
+    if not value:
+        raise Unauthenticated(
+            f"the environment variable {variable} is not set",
+            hint=f"set {variable}, which site {site.name} names as {field}_env, and run the command again",
+            location=site.name,
+        )
+    return Secret(value)
+
+
+def _directory(location: Location, root: Path, *, create: bool, environ: Mapping[str, str]) -> StoreDriver:
+    from providers.drivers.filesystem import FilesystemDriver  # noqa: PLC0415 - loads when opened
+
+    home = environ.get("HOME")
+    if root.parts[:1] == ("~",) and home:
+        root = Path(home, *root.parts[1:])
+    if not create and not root.is_dir():
+        raise NotFound("there is no such directory", hint="check the path", location=location.place)
+    return FilesystemDriver(root, capabilities=load_profile("filesystem").capabilities(), create=create)
+
+
+def _s3(site: Site, bucket: str, environ: Mapping[str, str], connections: int) -> StoreDriver:
+    from providers.drivers.s3 import S3Driver  # noqa: PLC0415 - loads when opened
+    from providers.drivers.s3_settings import S3Settings  # noqa: PLC0415 - loads when opened
+
+    capabilities = site.profile.capabilities()
+    # A dot in the bucket's name does not match a wildcard certificate of the endpoint.
+    addressing = "path" if "." in bucket else site.addressing
+    return S3Driver(
+        S3Settings(
+            bucket=bucket,
+            endpoint_url=site.endpoint,
+            region=site.region,
+            addressing=cast("Literal['path', 'virtual', 'auto']", addressing),
+            aws_profile=site.aws_profile,
+            access_key=_credential(site, "access_key", environ),
+            secret_key=_credential(site, "secret_key", environ),
+            session_token=_credential(site, "session_token", environ),
+            ca_bundle=None if site.ca_bundle is None else str(site.ca_bundle),
+            capabilities=capabilities,
+            if_match_bare=site.profile.quirk("if_match_bare") is True,
+            send_sha256=capabilities.verifies_checksum,
+            send_md5=site.profile.quirk("verifies_md5") is not False,
+            max_connections=connections,
+        )
+    )
+
+
+def _azure(site: Site, container: str, environ: Mapping[str, str], connections: int) -> StoreDriver:
+    from providers.drivers.azure_blob import AzureBlobDriver  # noqa: PLC0415 - loads when opened
+    from providers.drivers.azure_settings import AzureSettings  # noqa: PLC0415 - loads when opened
+
+    return AzureBlobDriver(
+        AzureSettings(
+            container=container,
+            account=site.account,
+            endpoint=site.endpoint,
+            account_key=_credential(site, "account_key", environ),
+            sas=_credential(site, "sas", environ),
+            capabilities=site.profile.capabilities(),
+            max_connections=connections,
+            api_version=site.api_version,
+        )
+    )
