@@ -21,11 +21,15 @@ class S3Server:
     region: str
     kind: Literal["seaweedfs", "moto"]
 
-    def client(self) -> Any:
-        """Return a new boto3 S3 client: path style, no retries; the caller closes it."""
+    def client(self, endpoint: str | None = None) -> Any:
+        """Return a new boto3 S3 client: path style, no retries; the caller closes it.
+
+        Args:
+            endpoint: where it connects, when not to the server itself but to a proxy before it.
+        """
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=self.endpoint,
+            endpoint_url=endpoint or self.endpoint,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
@@ -65,10 +69,14 @@ class AzureServer:
     account: str
     account_key: str = field(repr=False)
 
-    def service(self) -> BlobServiceClient:
-        """Return a new client of the service, without retries; the caller closes it."""
+    def service(self, endpoint: str | None = None) -> BlobServiceClient:
+        """Return a new client of the service, without retries; the caller closes it.
+
+        Args:
+            endpoint: where it connects, when not to the server itself but to a proxy before it.
+        """
         return BlobServiceClient(
-            self.endpoint,
+            endpoint or self.endpoint,
             credential={"account_name": self.account, "account_key": self.account_key},
             retry_total=0,
         )

@@ -5,7 +5,7 @@ listens and who may talk to it. `SeaweedFS`, `Azurite` and `Moto` are the same s
 that a fault test can stop, kill and start again on the same ports and directory. Each server
 listens on 127.0.0.1 only, on ports chosen free, under credentials made for it.
 
-Imports no pytest: scripts use this module as it is.
+Imports no pytest: a script that puts `tests/` on its path uses this module as it is.
 """
 
 import base64

@@ -1,0 +1,61 @@
+"""A missing server skips or fails a test as HAVRE_TEST_REQUIRE says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+CASES = """
+import pytest
+import support.require
+
+@pytest.fixture(autouse=True)
+def nothing_is_installed(monkeypatch):
+    monkeypatch.setattr(support.require, "missing", lambda name: f"{name} is absent")
+
+def test_server():
+    support.require.require_server("moto")
+
+@pytest.mark.skip(reason="for no good reason")
+def test_other_skip():
+    pass
+
+@pytest.mark.xfail(reason="known", strict=True)
+def test_expected_failure():
+    raise ValueError
+"""
+
+
+def _outcomes(tmp_path: Path, required: str) -> str:
+    (tmp_path / "test_cases.py").write_text(CASES)
+    options = ["-p", "conftest", "-p", "no:randomly", "-p", "no:cacheprovider", "-c", os.devnull, "-ra"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "HAVRE_TEST_REQUIRE": required},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    ("required", "summary"),
+    [
+        pytest.param("", "2 skipped, 1 xfailed", id="nothing-required"),
+        pytest.param("azurite", "2 skipped, 1 xfailed", id="another-server"),
+        pytest.param("azurite, moto", "1 failed, 1 skipped, 1 xfailed", id="this-server"),
+        pytest.param("all", "2 failed, 1 xfailed", id="all"),
+    ],
+)
+def test_what_is_required_decides_between_skip_and_failure(
+    tmp_path: Path, required: str, summary: str
+) -> None:
+    """A skip becomes a failure for a server that is named, and every skip does under `all`."""
+    output = _outcomes(tmp_path, required)
+    assert summary in output.splitlines()[-1]
+    assert "moto is absent" in output
