@@ -35,7 +35,8 @@ class Answer:
 
     def message(self) -> bytes:
         """Return the whole answer, in the form that S3 and Azure Blob clients both read."""
-        body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{self.code}</Code></Error>'.encode()
+        error = f"<Error><Code>{self.code}</Code><Message>a scripted fault</Message></Error>"
+        body = f'<?xml version="1.0" encoding="UTF-8"?>{error}'.encode()
         fields = {
             "Content-Type": "application/xml",
             "Content-Length": str(len(body)),
