@@ -31,8 +31,8 @@ AZURE_BASE: Final = Capabilities(
     upload_needs_attempt=True,
     key_rules=frozenset({"no-dot-segments", "no-backslash", "no-control"}),
 )
-"""Block blobs: learn.microsoft.com/azure/storage/blobs/scalability-targets. Names have 1,024 characters, so up to
-four times as many bytes; the driver counts characters."""
+"""Block blobs (learn.microsoft.com, scalability targets). Names have 1,024 characters, up to four times as
+many bytes; the driver counts characters."""
 
 FILESYSTEM_BASE: Final = Capabilities(
     pin="weak",
