@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from providers.errors import ConfigInvalid, NotFound, StoreError, Unauthenticated
+from providers.errors import AlreadyExists, ConfigInvalid, NotFound, StoreError, Unauthenticated
 from providers.location import Location
-from providers.model import Key
+from providers.model import Key, PutOptions
 from providers.opening import Limiters
 from providers.sites import Site, Sites, find_config, open_store
 
@@ -263,6 +263,36 @@ def test_stores_of_every_protocol_open_without_a_request(tmp_path):
         with open_store(Location.parse(text), sites, environ=environ, read_only=True) as store:
             assert store.capabilities.max_parts == parts
             assert "hunter2" not in repr(store)
+
+
+def round_trip(folder: Path, body: str, bucket: str, environ: dict[str, str]) -> None:
+    """Write an object under a prefix of a site, and read it back through a store that may only read."""
+    sites = load(folder, f"[sites.one]\n{body}")
+    location = Location.parse(f"one:{bucket}/folder")
+    with open_store(location, sites, environ=environ) as store:
+        store.check()
+        store.put(Key("a"), b"body", PutOptions(if_absent=True))
+        with pytest.raises(AlreadyExists):
+            store.put(Key("a"), b"other", PutOptions(if_absent=True))
+    with open_store(location, sites, environ=environ, read_only=True) as store:
+        assert [meta.key for meta in store.list()] == ["a"]
+        assert bytes(store.read(Key("a")).data) == b"body"
+
+
+@pytest.mark.server("seaweedfs")
+def test_a_site_reaches_an_s3_server(tmp_path, seaweedfs):
+    """Endpoint, region, addressing and named variables of a site are enough to write and read."""
+    body = f'profile = "seaweedfs"\nendpoint = "{seaweedfs.endpoint}"\nregion = "{seaweedfs.region}"\n'
+    variables = 'access_key_env = "K"\nsecret_key_env = "L"\n'
+    environ = {"K": seaweedfs.access_key, "L": seaweedfs.secret_key}
+    round_trip(tmp_path, body + variables, seaweedfs.new_bucket(), environ)
+
+
+@pytest.mark.server("azurite")
+def test_a_site_reaches_an_azure_server(tmp_path, azurite):
+    """Account, endpoint and the variable of its key are enough to write and read."""
+    body = f'profile = "azure"\naccount = "{azurite.account}"\nendpoint = "{azurite.endpoint}"\n'
+    round_trip(tmp_path, body + 'account_key_env = "K"\n', azurite.new_bucket(), {"K": azurite.account_key})
 
 
 def test_one_endpoint_has_one_pace():
