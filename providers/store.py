@@ -55,14 +55,15 @@ class ObjectStore:
     Every method raises only ``StoreError``, with ``operation`` and ``location`` filled in.
     """
 
-    __slots__ = ("_capabilities", "_driver", "_location", "_prefix", "_prefix_bytes")
+    __slots__ = ("_driver", "_limits", "_location", "_prefix", "_prefix_bytes")
 
     def __init__(self, driver: StoreDriver, *, prefix: str = "", location: str) -> None:
         self._driver = driver
         self._prefix = prefix
         self._prefix_bytes = len(prefix.encode())
         self._location = location
-        self._capabilities: Capabilities | None = None
+        # Asked once: a driver may narrow them anew at each question, and every call looks at them.
+        self._limits: Capabilities = driver.capabilities
 
     def __enter__(self) -> Self:
         return self
@@ -74,11 +75,9 @@ class ObjectStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the store can do, as its driver declares it."""
-        known = self._capabilities
-        if known is None:
-            known = self._capabilities = self._driver.capabilities
-        return known
+        """What the store can do, as its driver declares it; ``check`` may find versions."""
+        self._limits = self._driver.capabilities
+        return self._limits
 
     @property
     def location(self) -> str:
@@ -91,9 +90,9 @@ class ObjectStore:
         return self._prefix
 
     def check_key(self, key: Key) -> str | None:
-        """Why this location cannot hold ``key``, or None. Never touches the network."""
+        """Why this location cannot hold ``key`` ("the key ..."), or None. Never touches the network."""
         if not key:
-            return "the key is empty"
+            return "is empty"
         absolute = self._prefix + key
         if absolute.isascii():
             size = len(absolute)
@@ -101,10 +100,10 @@ class ObjectStore:
             try:
                 size = self._prefix_bytes + len(key.encode())
             except UnicodeEncodeError:
-                return "the key is not valid Unicode text"
-        limit = self.capabilities.max_key_bytes
+                return "is not valid Unicode text"
+        limit = self._limits.max_key_bytes
         if size > limit:
-            return f"the key has {size} bytes with its prefix; the store takes {limit}"
+            return f"has {size} bytes with its prefix, more than the {limit} this store takes"
         return self._driver.check_key(Key(absolute))
 
     def check_attributes(self, attributes: Attributes) -> list[str]:
@@ -150,7 +149,7 @@ class ObjectStore:
         seen: set[int] = set()
         while True:
             try:
-                page = self._driver.list_page(whole, token, self.capabilities.list_limit)
+                page = self._driver.list_page(whole, token, self._limits.list_limit)
                 entries = [
                     self._relative(meta, self._checked(meta.key, whole))
                     for meta in page.entries
@@ -215,7 +214,7 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            require_put(self.capabilities, _size(body), options)
+            require_put(self._limits, _size(body), options)
             return self._relative(self._driver.put(absolute, body, options, sha256=sha256), key)
         except Exception as error:
             raise self._failed("put", error) from _cause(error)
@@ -229,7 +228,7 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            require_options(self.capabilities, options)
+            require_options(self._limits, options)
             return self._driver.open_upload(absolute, options)
         except Exception as error:
             raise self._failed("open_upload", error) from _cause(error)
@@ -252,7 +251,7 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            require_part(self.capabilities, number, offset, _size(body))
+            require_part(self._limits, number, offset, _size(body))
             return self._driver.put_part(absolute, upload, number, offset, body, sha256=sha256)
         except Exception as error:
             raise self._failed("put_part", error) from _cause(error)
@@ -279,7 +278,7 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            if options.if_absent and not self.capabilities.complete_if_absent:
+            if options.if_absent and not self._limits.complete_if_absent:
                 raise Unsupported("the store has no create-if-absent for uploads in parts")
             return self._relative(self._driver.complete_upload(absolute, upload, parts, options), key)
         except Exception as error:
@@ -313,7 +312,7 @@ class ObjectStore:
     def _absolute(self, key: Key) -> Key:
         problem = self.check_key(key)
         if problem is not None:
-            raise KeyRefused(problem)
+            raise KeyRefused(f"the key {problem}")
         return Key(self._prefix + key) if self._prefix else key
 
     def _checked(self, absolute: Key, prefix: str) -> Key:

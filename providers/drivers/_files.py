@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final
 
-from providers.capabilities import GIB, Capabilities
-from providers.drivers._paths import MAX_SEGMENT
 from providers.drivers._walk import etag_of, time_of
 from providers.errors import KeyRefused, NotFound, Unsupported
 from providers.model import NO_ATTRIBUTES, Attributes, Key, ObjectMeta, VersionId
 
 __all__ = [
-    "FILESYSTEM",
     "described",
     "lost_attributes",
     "read_exactly",
     "refuse_version",
     "require_file",
 ]
-
-FILESYSTEM: Final = Capabilities(
-    pin="weak",
-    max_object=8 * 1024 * 1024 * GIB,
-    max_put=8 * 1024 * 1024 * GIB,
-    min_part=1,
-    max_part=64 * GIB,
-    max_parts=1_000_000,
-    max_segment_bytes=MAX_SEGMENT,
-    any_key=False,
-    keys_nest=False,
-    verifies_checksum=False,
-    metadata=False,
-    metadata_folds_case=False,
-    content_headers=False,
-    tags=False,
-    upload_needs_attempt=True,
-)
-"""What a POSIX file system can do, before its root is known."""
 
 
 def lost_attributes(attributes: Attributes) -> list[str]:

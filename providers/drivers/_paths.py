@@ -26,20 +26,20 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def key_problem(key: str) -> str | None:
-    """Why ``key`` is no path beneath a root, or None. A key is kept exactly or refused, never mangled."""
+    """Why ``key`` is no path beneath a root, or None. Kept exactly or refused, never mangled."""
     if "\0" in key:
-        return "a file name cannot contain a NUL character"
+        return "contains a NUL character, which no file name can"
     if key.startswith(_STAGING_PREFIX) or key == _STAGING_PREFIX[:-1]:
-        return "unfinished uploads lie there"
+        return "lies where unfinished uploads are kept"
     for segment in key.split("/"):
         if not segment:
-            return "a path has no empty segment, and does not begin or end with '/'"
+            return "has an empty piece, or begins or ends with '/', which no path can"
         if segment in (".", ".."):
-            return "'.' and '..' are no file names"
+            return "has a piece '.' or '..', which is no file name"
         if len(segment) > MAX_SEGMENT or (
             not segment.isascii() and len(segment.encode(errors="surrogateescape")) > MAX_SEGMENT
         ):
-            return f"a segment is longer than {MAX_SEGMENT} bytes"
+            return f"has a piece longer than the {MAX_SEGMENT} bytes of a file name"
     return None
 
 

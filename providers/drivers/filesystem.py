@@ -4,9 +4,10 @@ Keys are paths, kept exactly or refused; symbolic links are never followed on th
 headers and tags have no place in a plain file and are refused, not dropped. The pin is weak: an etag is made
 of the inode, size and times, compared before and after each read.
 
-Durability costs: a put is written aside, synced, given its name without replacing (``link``) or in one rename,
-and its folder is synced: two or three syncs per object, which the file system joins when many threads ask at
-once. A part is synced before it is acknowledged: its receipt goes into a ledger that outlives a power cut.
+Durability costs: a put is written aside, synced, given its name without replacing (``link``) or in one
+rename, and its folder is synced: two or three syncs per object, which the file system joins when many threads
+ask at once. A part is synced before it is acknowledged, for its receipt goes into a ledger that outlives a
+power cut.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from providers import keys
 from providers.capabilities import Capabilities
 from providers.drivers import _staging
 from providers.drivers._errno import translate
 from providers.drivers._files import (
-    FILESYSTEM,
     described,
     lost_attributes,
     read_exactly,
@@ -69,8 +70,9 @@ from providers.model import (
     UploadRef,
     VersionId,
 )
+from providers.protocols import FILESYSTEM_BASE
 
-__all__ = ["FILESYSTEM", "FilesystemDriver"]
+__all__ = ["FilesystemDriver"]
 
 _PATH_MAX: Final = 4095
 _WALKS: Final = 8
@@ -83,7 +85,7 @@ class FilesystemDriver:
 
     Args:
         root: The directory; a link in its own path is resolved once, here.
-        capabilities: Narrower than ``FILESYSTEM``, if a profile says so.
+        capabilities: Narrower than ``FILESYSTEM_BASE``, if a profile says so.
         create: Make the directory (0700) if it is missing.
 
     Nothing is opened until the first operation, which raises ``FileNotFoundError`` where the root is missing.
@@ -91,7 +93,7 @@ class FilesystemDriver:
 
     def __init__(self, root: Path, *, capabilities: Capabilities | None = None, create: bool = False) -> None:
         self._root = root.resolve()
-        self._given = capabilities or FILESYSTEM
+        self._given = capabilities or FILESYSTEM_BASE
         self._create = create
         self._lock = Lock()
         self._root_descriptor: int | None = None
@@ -103,13 +105,13 @@ class FilesystemDriver:
         """What this directory can do: its path counts in the longest key, case folding is looked for."""
         room = _PATH_MAX - len(os.fsencode(self._root)) - 1
         return self._given.narrowed(
-            max_key_bytes=min(self._given.max_key_bytes, room) if self._given is not FILESYSTEM else room,
+            max_key_bytes=min(self._given.max_key_bytes, room),
             keys_fold_case=self._given.keys_fold_case or folds_case(self._root),
         )
 
     def check_key(self, key: Key) -> str | None:
         """Why the key is no path beneath the root, or None."""
-        return key_problem(key)
+        return key_problem(key) or keys.refused(key, self.capabilities)
 
     def check_attributes(self, attributes: Attributes) -> list[str]:
         """What a plain file cannot keep."""
@@ -361,7 +363,7 @@ class FilesystemDriver:
 
     def _check_write(self, key: Key, options: PutOptions) -> None:
         _segments(key)
-        require_options(FILESYSTEM, options)
+        require_options(self._given, options)
 
     def _publish(self, key: Key, staging: int, temporary: str, *, if_absent: bool) -> None:
         *parents, name = _segments(key)
@@ -375,5 +377,5 @@ class FilesystemDriver:
 def _segments(key: Key) -> list[str]:
     problem = key_problem(key)
     if problem is not None:
-        raise KeyRefused(problem)
+        raise KeyRefused(f"the key {problem}")
     return key.split("/")
