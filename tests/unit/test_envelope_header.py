@@ -104,7 +104,7 @@ def test_a_stranger_opens_nothing():
 
 @pytest.mark.parametrize("readers", [1, 2, 60, MAX_RECIPIENTS])
 def test_a_padded_header_has_exactly_the_asked_length(readers):
-    """Padding fills to the byte, with packets small enough for htslib's agent, and hides nothing from readers."""
+    """Padding fills to the byte, in packets small enough for htslib's agent, and readers still open."""
     names = [identity(str(n)) for n in range(readers)]
     header = build(*names, pad_to=PADDED_HEADER)
     parsed = parse_header(header)
@@ -179,7 +179,7 @@ def test_every_cut_header_says_how_much_it_needs():
     ],
 )
 def test_hostile_headers_are_refused(hostile):
-    """Impossible counts and lengths, and packets that open but make no sense, are HeaderInvalid, not a crash."""
+    """Impossible counts and lengths, and packets that open to nonsense, are HeaderInvalid."""
     with pytest.raises(HeaderInvalid) as caught:
         open_header(parse_header(hostile), [ALICE])
     assert not isinstance(caught.value, HeaderTruncated)

@@ -99,7 +99,7 @@ def test_a_fingerprint_is_the_start_of_a_digest():
     ],
 )
 def test_damaged_private_keys_are_refused(text):
-    """Every way to be no private key is KeyFileInvalid, with a hint and without a traceback's worth of detail."""
+    """Every way to be no private key is KeyFileInvalid, with a hint."""
     with pytest.raises(KeyFileInvalid) as caught:
         Identity.from_private_file(text, b"any")
     assert caught.value.hint
@@ -107,7 +107,7 @@ def test_damaged_private_keys_are_refused(text):
 
 @pytest.mark.parametrize("raw", [b"", bytes(31), bytes(33), bytes(32), (1).to_bytes(32, "little")])
 def test_useless_public_keys_are_refused(raw):
-    """A public key has 32 bytes and is not a point of low order, for which anybody could compute the secret."""
+    """A public key has 32 bytes and is not a point of low order, which protects nothing."""
     with pytest.raises(KeyFileInvalid):
         Recipient.from_public_file(pem(raw, "PUBLIC"))
 
