@@ -1,0 +1,172 @@
+"""One bucket's two ways to its store: signed requests over our own wire, and a boto3 client for rare calls.
+
+Both take credentials from the same botocore session, so that a refreshed token reaches both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+import boto3
+import botocore.config
+import botocore.exceptions
+from botocore import UNSIGNED
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+from providers.drivers.s3_errors import client_error
+from providers.drivers.s3_sign import EMPTY_SHA256, Credential, Signer
+from providers.drivers.s3_wire import Answer, Endpoint, Pool
+from providers.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from providers.drivers.s3_settings import S3Settings
+    from providers.model import Buffer
+
+__all__ = ["S3Client"]
+
+_UNRESERVED: Final = "~"
+_OK: Final = range(200, 300)
+
+
+class S3Client:
+    """Speaks S3 to one bucket. Safe to use from many threads."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        """Prepare both ways; nothing is sent.
+
+        Raises:
+            ConfigInvalid: The endpoint, proxy or key pair makes no sense.
+            botocore.exceptions.BotoCoreError: The AWS configuration cannot be used.
+        """
+        if (settings.access_key is None) != (settings.secret_key is None):
+            raise ConfigInvalid("a site names both an access key and a secret key, or neither")
+        self.bucket = settings.bucket
+        self._session = boto3.Session(
+            profile_name=settings.aws_profile,
+            aws_access_key_id=settings.access_key.reveal() if settings.access_key else None,
+            aws_secret_access_key=settings.secret_key.reveal() if settings.secret_key else None,
+            aws_session_token=settings.session_token.reveal() if settings.session_token else None,
+            region_name=settings.region,
+        )
+        trusted = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
+        self.boto = self._client(settings, trusted, unsigned=False)
+        url = self._bucket_url(settings, trusted)
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigInvalid("the endpoint of an S3 site is http(s)://host[:port][/prefix]")
+        proxy = get_environ_proxies(url).get(parts.scheme)
+        if proxy is not None and not proxy.startswith("http://"):
+            raise ConfigInvalid("only http:// proxies are spoken to")
+        endpoint = Endpoint(
+            parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), proxy
+        )
+        self._base = parts.path.rstrip("/")
+        self._signer = Signer(endpoint.authority, settings.region)
+        self._pool = Pool(
+            endpoint,
+            trust=ssl.create_default_context(cafile=trusted) if parts.scheme == "https" else None,
+            keep=settings.max_connections,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+        )
+
+    def request(
+        self,
+        operation: str,
+        method: str,
+        key: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Buffer = b"",
+        sha256: bytes | None = None,
+    ) -> Answer:
+        """Send one signed request; any answer but success is raised.
+
+        Args:
+            operation: The S3 operation's name, for errors.
+            method: HTTP method.
+            key: Object key; None addresses the bucket.
+            query: Query parameters, not encoded.
+            headers: Headers with lower-case names.
+            body: The payload.
+            sha256: Its SHA-256, if the caller has it already.
+
+        Raises:
+            botocore.exceptions.ClientError: The store refused.
+            Truncated: The answer's body ended early.
+            OSError: The store could not be reached or broke off.
+        """
+        path = f"{self._base}/" if key is None else f"{self._base}/{quote(key, safe='/~')}"
+        text = ""
+        if query:
+            text = "&".join(
+                f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in sorted(query.items())
+            )
+        if sha256 is not None:
+            digest = sha256.hex()
+        else:
+            digest = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
+        signed = self._signer.sign(
+            self._credential(),
+            method,
+            path,
+            text,
+            headers=headers or {},
+            payload_sha256=digest,
+            at=time.gmtime(),
+        )
+        answer = self._pool.exchange(method, f"{path}?{text}" if text else path, signed, body)
+        if answer.status not in _OK:
+            raise client_error(answer, operation)
+        return answer
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pool.close()
+        self.boto.close()
+
+    def _credential(self) -> Credential:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise botocore.exceptions.NoCredentialsError
+        frozen = credentials.get_frozen_credentials()
+        return Credential(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _client(self, settings: S3Settings, trusted: str, *, unsigned: bool) -> Any:
+        return self._session.client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            verify=trusted,
+            config=botocore.config.Config(
+                signature_version=UNSIGNED if unsigned else "s3v4",
+                s3={"addressing_style": settings.addressing},
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                # Over https boto3 would send a trailer, which some stores refuse and one writes into objects.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                tcp_keepalive=True,
+                max_pool_connections=settings.max_connections,
+                connect_timeout=settings.connect_timeout,
+                read_timeout=settings.read_timeout,
+            ),
+        )
+
+    def _bucket_url(self, settings: S3Settings, trusted: str) -> str:
+        """The bucket's URL by botocore's own endpoint and addressing rules."""
+        asker = self._client(settings, trusted, unsigned=True)
+        try:
+            url: str = asker.generate_presigned_url(
+                "get_object", Params={"Bucket": settings.bucket, "Key": "k"}
+            )
+        finally:
+            asker.close()
+        return urlsplit(url)._replace(query="").geturl().removesuffix("k")
