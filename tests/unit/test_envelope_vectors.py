@@ -69,3 +69,10 @@ def test_the_writer_still_writes_the_vectors():
         [sys.executable, VECTORS / "regenerate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert (shown.returncode, shown.stdout) == (0, "differ: none\n")
+
+
+def test_the_worked_example_is_a_vector():
+    """The bytes printed on the format's page are those of the vector that the page names."""
+    page = (Path(__file__).parents[2] / "migrator" / "docs" / "object-format.md").read_text(encoding="utf-8")
+    printed = page.split("```hex\n")[1].split("```")[0]
+    assert bytes.fromhex(printed) == split(VECTORS / "one-segment.vector")[1]
