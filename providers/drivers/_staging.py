@@ -1,7 +1,7 @@
 """Unfinished uploads of a filesystem store: bytes in one file, receipts in another, in ``.havre/uploads``.
 
-An upload is called after its attempt and its key: ``ATTEMPT-KEYDIGEST``. ``ATTEMPT-KEYDIGEST.parts`` beside
-it has one JSON line that says which key it is for and when it began, then a line ``[number, offset, size]`` per
+An upload is called after its attempt and its key: ``ATTEMPT-KEYDIGEST``. ``ATTEMPT-KEYDIGEST.parts`` has one
+JSON line that says which key it is for and when it began, then a line ``[number, offset, size]`` per
 part, appended only once the part's bytes are on the disk: what it names survives a power cut. A line that was
 cut is ignored. The file of a single put is ``ATTEMPT-KEYDIGEST.SERIAL.put`` and lives for one call.
 """

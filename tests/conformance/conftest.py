@@ -1,0 +1,88 @@
+"""Every test here that asks for `store` runs on each server in each shape, less what a server is excused from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.store import ObjectStore
+from support.harness import (
+    SHAPES,
+    AzureHarness,
+    FilesystemHarness,
+    Harness,
+    S3Harness,
+    load_servers,
+    shaped,
+)
+
+_FACTS = load_servers(Path(__file__).parent / "servers")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Servers times shapes, for whoever asks for a store; servers alone, for whoever asks for a harness."""
+    wants_shape = {"store", "open_store"} & set(metafunc.fixturenames)
+    if not wants_shape and "harness" not in metafunc.fixturenames:
+        return
+    cases = []
+    for name in _FACTS:
+        marks = [] if name == "filesystem" else [pytest.mark.server(name)]
+        cases += [
+            pytest.param((name, shape), id=f"{name}-{shape}", marks=marks)
+            for shape in (SHAPES if wants_shape else SHAPES[:1])
+        ]
+    metafunc.parametrize("place", cases, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a server is known to fail; a name in its file that fits no test is an error of that file."""
+    here = Path(__file__).parent
+    known: set[str] = set()
+    for item in items:
+        if not isinstance(item, pytest.Function) or here not in item.path.parents:
+            continue
+        known |= {item.originalname, item.name}
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or "place" not in callspec.params:
+            continue
+        name, shape = callspec.params["place"]
+        case = item.name.replace(f"{name}-{shape}-", "").replace(f"-{name}-{shape}", "")
+        for override in _FACTS[name].overrides:
+            if override.test in (item.originalname, case) and shape in override.shapes:
+                item.add_marker(pytest.mark.xfail(strict=True, reason=override.reason))
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The server's name and the shape."""
+    value: tuple[str, str] = request.param
+    return value
+
+
+@pytest.fixture
+def harness(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> Harness:
+    """What opens drivers on this server, which is started on first use."""
+    name, _ = place
+    facts = _FACTS[name]
+    if name == "filesystem":
+        return FilesystemHarness(facts, tmp_path)
+    server = request.getfixturevalue(name)
+    return AzureHarness(facts, server) if name == "azurite" else S3Harness(facts, server)
+
+
+@pytest.fixture
+def open_store(harness: Harness, place: tuple[str, str]) -> Iterator[Callable[..., ObjectStore]]:
+    """Opens stores on this test's own bucket, with capabilities changed where asked."""
+    with shaped(harness, place[1]) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def store(open_store: Callable[..., ObjectStore]) -> ObjectStore:
+    """A store on a bucket of this test's own."""
+    opened: Any = open_store()
+    assert isinstance(opened, ObjectStore)
+    return opened

@@ -1,0 +1,258 @@
+"""What the conformance suite runs against: servers as data, and stores opened on them in three shapes.
+
+A server's file under `tests/conformance/servers` names its profile, what it can do less than that profile says and
+why, and each test that it is known to fail and why. A known failure that passes fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from providers.capabilities import Capabilities
+from providers.driver import StoreDriver
+from providers.drivers.azure_blob import AzureBlobDriver, AzureSettings
+from providers.drivers.filesystem import FilesystemDriver
+from providers.drivers.s3 import S3Driver, S3Settings
+from providers.layers import open_layers
+from providers.layers.limit import AdaptiveLimiter
+from providers.layers.observe import RequestCounter
+from providers.layers.retry import RetryPolicy
+from providers.profile import Profile, load_profile
+from providers.secrets import Secret
+from providers.store import ObjectStore
+from support.endpoints import AzureServer, S3Server
+
+__all__ = [
+    "SHAPES",
+    "AzureHarness",
+    "FilesystemHarness",
+    "Harness",
+    "Override",
+    "S3Harness",
+    "ServerFacts",
+    "load_servers",
+    "shaped",
+]
+
+SHAPES = ("bare", "prefix", "layers")
+WRONG_SECRET = "d3Jvbmc" * 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """A test that a server is known to fail, in some shapes or all."""
+
+    test: str
+    reason: str
+    shapes: tuple[str, ...] = SHAPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """One file of `tests/conformance/servers`."""
+
+    name: str
+    profile: str
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    checks_credentials: bool = True
+    overrides: tuple[Override, ...] = ()
+
+    def narrowed(self) -> tuple[Profile, Capabilities]:
+        """The profile, and its capabilities as this server has them."""
+        profile = load_profile(self.profile)
+        return profile, profile.capabilities().narrowed(**self.capabilities)
+
+
+def load_servers(folder: Path) -> dict[str, ServerFacts]:
+    """Every server file by name; each narrowing and each override must give its reason."""
+    found = {}
+    for path in sorted(folder.glob("*.toml")):
+        data = tomllib.loads(path.read_text())
+        narrowing = data.get("capability", [])
+        overrides = data.get("override", [])
+        for entry in (*narrowing, *overrides):
+            assert entry["reason"].strip(), f"{path.name}: a deviation without a reason"
+        changes = {
+            entry["name"]: frozenset(entry["value"]) if isinstance(entry["value"], list) else entry["value"]
+            for entry in narrowing
+        }
+        found[path.stem] = ServerFacts(
+            name=path.stem,
+            profile=data["profile"],
+            capabilities=changes,
+            checks_credentials=data.get("checks_credentials", True),
+            overrides=tuple(
+                Override(
+                    test=entry["test"],
+                    reason=entry["reason"],
+                    shapes=tuple(entry.get("shapes", SHAPES)),
+                )
+                for entry in overrides
+            ),
+        )
+    return found
+
+
+class Harness:
+    """Opens drivers on one server; every bucket it makes it removes."""
+
+    def __init__(self, facts: ServerFacts) -> None:
+        self.facts = facts
+        self.profile, self.capabilities = facts.narrowed()
+
+    def new_bucket(self) -> str:
+        """A bucket that nobody else uses."""
+        raise NotImplementedError
+
+    def drop_bucket(self, bucket: str) -> None:
+        """Remove a bucket and all it holds."""
+        raise NotImplementedError
+
+    def driver(self, bucket: str, **changes: Any) -> StoreDriver:
+        """A driver on a bucket, with some capabilities changed."""
+        raise NotImplementedError
+
+    def intruder(self, bucket: str) -> StoreDriver | None:
+        """A driver whose credentials are wrong, or None where there are none."""
+        return None
+
+
+class FilesystemHarness(Harness):
+    """Directories under one directory."""
+
+    def __init__(self, facts: ServerFacts, directory: Path) -> None:
+        super().__init__(facts)
+        self._directory = directory
+
+    def new_bucket(self) -> str:
+        path = self._directory / f"bucket-{secrets.token_hex(6)}"
+        path.mkdir()
+        return str(path)
+
+    def drop_bucket(self, bucket: str) -> None:
+        for folder, _, files in os.walk(bucket, topdown=False):
+            for name in files:
+                (Path(folder) / name).unlink()
+            Path(folder).rmdir()
+
+    def driver(self, bucket: str, **changes: Any) -> StoreDriver:
+        return FilesystemDriver(Path(bucket), capabilities=self.capabilities.narrowed(**changes))
+
+
+class S3Harness(Harness):
+    """Buckets of an S3 server."""
+
+    def __init__(self, facts: ServerFacts, server: S3Server) -> None:
+        super().__init__(facts)
+        self._server = server
+
+    def new_bucket(self, *, versioned: bool = False) -> str:
+        bucket = self._server.new_bucket()
+        if versioned:
+            client = self._server.client()
+            client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            client.close()
+        return bucket
+
+    def drop_bucket(self, bucket: str) -> None:
+        client = self._server.client()
+        try:
+            for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            while True:
+                page = client.list_object_versions(Bucket=bucket)
+                held = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                for entry in held:
+                    client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+                if not held or not page.get("IsTruncated"):
+                    break
+            client.delete_bucket(Bucket=bucket)
+        finally:
+            client.close()
+
+    def driver(self, bucket: str, **changes: Any) -> StoreDriver:
+        return S3Driver(self._settings(bucket, **changes))
+
+    def intruder(self, bucket: str) -> StoreDriver | None:
+        return S3Driver(replace(self._settings(bucket), secret_key=Secret(WRONG_SECRET)))
+
+    def _settings(self, bucket: str, **changes: Any) -> S3Settings:
+        capabilities = self.capabilities.narrowed(**changes)
+        return S3Settings(
+            bucket=bucket,
+            endpoint_url=self._server.endpoint,
+            region=self._server.region,
+            addressing="path",
+            access_key=Secret(self._server.access_key),
+            secret_key=Secret(self._server.secret_key),
+            capabilities=capabilities,
+            if_match_bare=self.profile.quirk("if_match_bare") is True,
+            send_sha256=capabilities.verifies_checksum,
+            send_md5=self.profile.quirk("verifies_md5") is not False,
+        )
+
+
+class AzureHarness(Harness):
+    """Containers of a Blob service."""
+
+    def __init__(self, facts: ServerFacts, server: AzureServer) -> None:
+        super().__init__(facts)
+        self._server = server
+
+    def new_bucket(self) -> str:
+        return self._server.new_bucket()
+
+    def drop_bucket(self, bucket: str) -> None:
+        with self._server.service() as service:
+            service.delete_container(bucket)
+
+    def driver(self, bucket: str, **changes: Any) -> StoreDriver:
+        return AzureBlobDriver(self._settings(bucket, **changes))
+
+    def intruder(self, bucket: str) -> StoreDriver | None:
+        return AzureBlobDriver(replace(self._settings(bucket), account_key=Secret(WRONG_SECRET)))
+
+    def _settings(self, bucket: str, **changes: Any) -> AzureSettings:
+        return AzureSettings(
+            container=bucket,
+            account=self._server.account,
+            endpoint=self._server.endpoint,
+            account_key=Secret(self._server.account_key),
+            capabilities=self.capabilities.narrowed(**changes),
+        )
+
+
+@contextmanager
+def shaped(harness: Harness, shape: str) -> Iterator[Callable[..., ObjectStore]]:
+    """A function that opens stores of one shape, all on the same new bucket; closes them and drops it."""
+    bucket = harness.new_bucket()
+    opened: list[ObjectStore] = []
+
+    def open_one(**changes: Any) -> ObjectStore:
+        driver = harness.driver(bucket, **changes)
+        prefix = "wave é/p1/" if shape == "prefix" else ""
+        if shape == "layers":
+            driver = open_layers(
+                driver,
+                limiter=AdaptiveLimiter(8),
+                observer=RequestCounter(),
+                retry_policy=RetryPolicy(attempts=3),
+                sleep=lambda _: None,
+            )
+        store = ObjectStore(driver, prefix=prefix, location=f"{harness.facts.name}:test")
+        opened.append(store)
+        return store
+
+    try:
+        yield open_one
+    finally:
+        for store in opened:
+            store.close()
+        harness.drop_bucket(bucket)
