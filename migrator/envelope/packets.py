@@ -50,6 +50,8 @@ class PacketSealer:
     __slots__ = ("_writer",)
 
     def __init__(self, writer_private: bytes) -> None:
+        if len(writer_private) != _WRITER:
+            raise ValueError("a writer's private key has 32 bytes")
         self._writer = Identity.from_private_bytes(writer_private)
 
     @property

@@ -23,6 +23,7 @@ from migrator.envelope.arithmetic import (
     SEGMENT_OVERHEAD,
     body_length,
     plain_length,
+    segment_count,
 )
 from migrator.envelope.errors import SegmentInvalid
 
@@ -139,8 +140,11 @@ def open_into(
     plain_size = plain_length(size)
     if (not last and size % CIPHER_SEGMENT) or (last and size == 0 and first_index):
         raise SegmentInvalid
-    if len(out) < plain_size or first_index < 0:
-        raise ValueError("the output buffer is too small or the first index negative")
+    if len(out) < plain_size:
+        raise ValueError("the output buffer is too small")
+    if first_index < 0 or first_index + segment_count(plain_size) > MAX_SEGMENTS:
+        # Beyond the limit an index would look like the mark of the last segment.
+        raise ValueError("the index is out of range")
     position, index = 0, first_index
     runs: list[bytes] = [] if prefix is None else [prefix]
     for start in range(0, size, CIPHER_SEGMENT):

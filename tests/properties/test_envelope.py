@@ -263,6 +263,8 @@ def test_wrong_opening_is_our_own_mistake():
     with pytest.raises(ValueError):
         open_into(CIPHER, -1, body, memoryview(bytearray(4)), last=True)
     with pytest.raises(ValueError):
+        open_into(CIPHER, MAX_SEGMENTS, body, memoryview(bytearray(4)), last=True)
+    with pytest.raises(ValueError):
         open_foreign_into([], body, memoryview(bytearray(4)))
 
 

@@ -135,6 +135,7 @@ def test_padding_that_cannot_fit_is_refused(room):
         {"recipients": [ALICE.recipient(), ALICE.recipient()], "nonces": bytes(24)},
         {"recipients": [ALICE.recipient(), BOB.recipient()], "nonces": bytes(24)},
         {"nonces": bytes(11)},
+        {"writer_private": bytes(31)},
         {"pad_to": PADDED_HEADER},
         {"pad_to": PADDED_HEADER, "padding_entropy": lambda n: bytes(n - 1)},
     ],

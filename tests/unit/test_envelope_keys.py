@@ -112,6 +112,13 @@ def test_useless_public_keys_are_refused(raw):
         Recipient.from_public_file(pem(raw, "PUBLIC"))
 
 
+def test_raw_keys_have_their_length():
+    """Raw bytes are held to 32, as files are."""
+    for make in (Recipient.from_public_bytes, Identity.from_private_bytes):
+        with pytest.raises(KeyFileInvalid):
+            make(bytes(31))
+
+
 @pytest.mark.parametrize("kdf", [b"bcrypt", b"pbkdf2_hmac_sha256"])
 def test_other_key_derivations_are_named(kdf):
     """A key locked otherwise than with scrypt is refused with the command that mends it."""
