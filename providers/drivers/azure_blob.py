@@ -80,7 +80,7 @@ class AzureBlobDriver:
     """
 
     def __init__(self, settings: AzureSettings) -> None:
-        self._settings = settings
+        self._capabilities = settings.capabilities.narrowed(verifies_checksum=False)
         self._verify = settings.verify == "md5"
         signer = open_signer(settings)
         self._http = AzureHttp(settings, signer)
@@ -90,13 +90,12 @@ class AzureBlobDriver:
 
     @property
     def capabilities(self) -> Capabilities:
-        """As the settings give them; without ``verify`` no checksum is sent, so none is verified."""
-        known = self._settings.capabilities
-        return known if self._verify else known.narrowed(verifies_checksum=False)
+        """As the settings give them, but that Azure verifies no SHA-256 that a caller brings."""
+        return self._capabilities
 
     def check_key(self, key: Key) -> str | None:
         """Why Azure cannot hold this key, or None."""
-        return key_reason(key, self._settings.capabilities)
+        return key_reason(key, self._capabilities)
 
     def check_attributes(self, attributes: Attributes) -> list[str]:
         """What of these attributes Azure cannot hold, one sentence each."""

@@ -108,11 +108,20 @@ class AzureBlocks:
             raise
 
     def parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
-        """The staged blocks of one attempt."""
+        """The staged blocks of one attempt.
+
+        Raises:
+            UploadLost: There is none: the upload ended, lapsed, or has not got its first block yet, which Azure
+                cannot tell apart. Opening it again costs nothing.
+        """
+        known = False
         for block in self.staged(key).uncommitted:
             ours = parse_block_id(block.name)
             if ours is not None and ours[0] == upload:
+                known = True
                 yield PartReceipt(number=ours[1], size=block.size)
+        if not known:
+            raise UploadLost("no block of this upload is staged")
 
     def uploads(self, key: Key) -> list[UploadId]:
         """Each attempt with staged blocks under a name; other programs' blocks as one, by their first id."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
@@ -24,6 +23,12 @@ __all__ = [
 
 _META: Final = "x-ms-meta-"
 _KINDS: Final = {"AppendBlob": Kind.APPEND_BLOB, "PageBlob": Kind.PAGE_BLOB}
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
+    )
+}
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _HEADERS: Final = {
     "content_type": "x-ms-blob-content-type",
@@ -74,9 +79,14 @@ def range_total(headers: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _date(text: str | None) -> datetime | None:
+    """An HTTP date; the fixed form by hand, since ``email`` takes ten times as long on every listed blob."""
+    if not text:
+        return None
     try:
-        return parsedate_to_datetime(text) if text else None
-    except ValueError:
+        day, month, year, clock = text[5:7], _MONTHS[text[8:11]], text[12:16], text[17:25]
+        hour, minute, second = clock.split(":")
+        return datetime(int(year), month, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+    except (KeyError, ValueError):
         return None
 
 

@@ -20,10 +20,14 @@ from providers.secrets import Secret
 __all__ = ["API_VERSION", "AZURE_BLOB", "AzureSettings", "attribute_reasons", "key_reason"]
 
 API_VERSION: Final = "2024-11-04"
-"""The REST version spoken unless the settings name another; it knows all that this driver uses."""
+"""The REST version spoken unless the settings name another; it knows all this driver uses."""
 
-AZURE_BLOB: Final = AZURE_BASE.narrowed(versions=True, max_key_bytes=4 * 1024)
-"""Block blobs at Azure. Names are limited to 1,024 characters, which ``key_reason`` checks, not in bytes."""
+AZURE_BLOB: Final = AZURE_BASE.narrowed(versions=True, max_key_bytes=4 * 1024, verifies_checksum=False)
+"""Block blobs at Azure.
+
+Names are limited to 1,024 characters, which ``key_reason`` checks, not in bytes. The service checks an MD5
+that the driver computes as it sends (``AzureSettings.verify``), but no SHA-256 that a caller computed earlier.
+"""
 
 _MAX_KEY_CHARACTERS: Final = 1024
 _MAX_SEGMENTS: Final = 254

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import http.client
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -26,7 +27,7 @@ from providers.drivers.azure_blob import AzureBlobDriver
 from providers.drivers.azure_blocks import STAMP, aborted_attempt, block_id, parse_block_id
 from providers.drivers.azure_errors import classify, translate
 from providers.drivers.azure_fast import AzureFast
-from providers.drivers.azure_http import AzureFailure, error_code
+from providers.drivers.azure_http import AzureFailure, AzureHttp, error_code
 from providers.drivers.azure_meta import (
     attribute_headers,
     extra_from_entry,
@@ -410,11 +411,22 @@ def test_azurites_refused_signature_is_told_from_a_missing_right():
     assert error_code("AuthorizationFailure", "This request is not authorized") == "AuthorizationFailure"
 
 
-def test_capabilities_claim_no_check_that_is_not_sent():
-    """Without verify no digest travels, so the driver does not say that the store verifies one."""
-    checked = AzureBlobDriver(SETTINGS)
-    plain = AzureBlobDriver(
-        AzureSettings(container="c", account="a", account_key=Secret("a2V5"), verify="none")
+def test_capabilities_claim_no_check_of_a_callers_digest():
+    """Azure takes no SHA-256, so the driver does not say that it verifies one, whatever a profile says."""
+    settings = AzureSettings(
+        container="c",
+        account="a",
+        account_key=Secret("a2V5"),
+        capabilities=AZURE_BLOB.narrowed(verifies_checksum=True),
     )
-    assert checked.capabilities.verifies_checksum
-    assert not plain.capabilities.verifies_checksum
+    assert not AzureBlobDriver(settings).capabilities.verifies_checksum
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch):
+    """HTTPS_PROXY and NO_PROXY hold for requests, as they do for every other client of the site."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "near.example")
+    far = AzureHttp(SETTINGS, SasSigner("s"))
+    near = AzureHttp(replace(SETTINGS, endpoint="https://near.example"), SasSigner("s"))
+    assert far.proxy == "http://127.0.0.1:9"
+    assert near.proxy is None
