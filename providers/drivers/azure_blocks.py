@@ -111,8 +111,8 @@ class AzureBlocks:
         """The staged blocks of one attempt.
 
         Raises:
-            UploadLost: There is none: the upload ended, lapsed, or has not got its first block yet, which Azure
-                cannot tell apart. Opening it again costs nothing.
+            UploadLost: There is none: the upload ended, lapsed, or has no first block yet, which Azure cannot
+                tell apart. Opening it again costs nothing.
         """
         known = False
         for block in self.staged(key).uncommitted:

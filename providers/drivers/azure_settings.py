@@ -26,7 +26,7 @@ AZURE_BLOB: Final = AZURE_BASE.narrowed(versions=True, max_key_bytes=4 * 1024, v
 """Block blobs at Azure.
 
 Names are limited to 1,024 characters, which ``key_reason`` checks, not in bytes. The service checks an MD5
-that the driver computes as it sends (``AzureSettings.verify``), but no SHA-256 that a caller computed earlier.
+that the driver computes as it sends (``AzureSettings.verify``), but no SHA-256 that a caller brings.
 """
 
 _MAX_KEY_CHARACTERS: Final = 1024
