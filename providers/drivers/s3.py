@@ -14,6 +14,7 @@ from providers import keys
 from providers.drivers import s3_errors, s3_headers, s3_lists, s3_reads, s3_uploads
 from providers.drivers.s3_client import S3Client
 from providers.drivers.s3_settings import S3Settings
+from providers.drivers.s3_xml import parse
 from providers.errors import Unsupported
 from providers.model import ETag, ObjectMeta, Page, VersionId
 
@@ -185,12 +186,12 @@ class S3Driver:
     def _is_versioned(self) -> bool:
         if self._versioned is None:
             try:
-                answer = self._client.boto.get_bucket_versioning(Bucket=self._client.bucket)
+                answer = self._client.request("GetBucketVersioning", "GET", query={"versioning": ""})
             except ClientError as error:
                 if error.response["ResponseMetadata"].get("HTTPStatusCode") not in _CANNOT_TELL:
                     raise
                 # Not allowed to know is like having none: pins are etags, and old versions are not counted.
                 self._versioned = False
             else:
-                self._versioned = answer.get("Status") in _VERSIONED
+                self._versioned = parse(bytes(answer.body)).values.get("Status") in _VERSIONED
         return self._versioned

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -57,7 +58,10 @@ class S3Client:
             region_name=settings.region,
         )
         trusted = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
-        self.boto = self._client(settings, trusted, unsigned=False)
+        self._settings = settings
+        self._trusted = trusted
+        self._boto: Any = None
+        self._boto_lock = threading.Lock()
         url = self._bucket_url(settings, trusted)
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -77,6 +81,14 @@ class S3Client:
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
         )
+
+    @property
+    def boto(self) -> Any:
+        """The boto3 client, made on first use: it takes half a second, and many drivers never need it."""
+        with self._boto_lock:
+            if self._boto is None:
+                self._boto = self._client(self._settings, self._trusted, unsigned=False)
+            return self._boto
 
     def request(
         self,
@@ -132,7 +144,9 @@ class S3Client:
     def close(self) -> None:
         """Close every idle connection."""
         self._pool.close()
-        self.boto.close()
+        with self._boto_lock:
+            if self._boto is not None:
+                self._boto.close()
 
     def _credential(self) -> Credential:
         credentials = self._session.get_credentials()
@@ -161,7 +175,9 @@ class S3Client:
         )
 
     def _bucket_url(self, settings: S3Settings, trusted: str) -> str:
-        """The bucket's URL by botocore's own endpoint and addressing rules."""
+        """The bucket's URL, by botocore's endpoint and addressing rules where the site leaves them open."""
+        if settings.endpoint_url is not None and settings.addressing == "path":
+            return f"{settings.endpoint_url.rstrip('/')}/{settings.bucket}/"
         asker = self._client(settings, trusted, unsigned=True)
         try:
             url: str = asker.generate_presigned_url(

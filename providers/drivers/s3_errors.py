@@ -176,7 +176,7 @@ def translate(error: Exception) -> StoreError:  # noqa: PLR0911 - one line for e
         return Unavailable("the store did not answer in time")
     if isinstance(error, XmlInvalid):
         return Unavailable(str(error))
-    if isinstance(error, (OSError, boto.HTTPClientError)):
+    if isinstance(error, (OSError, boto.HTTPClientError, boto.ConnectionError)):
         return Unavailable(f"the connection to the store failed ({type(error).__name__})")
     if isinstance(error, UnicodeError):
         return KeyRefused("a name has characters that cannot be sent")

@@ -64,7 +64,7 @@ def parse(body: bytes) -> Document:
     def doctype(*_: object) -> None:
         raise XmlInvalid("the answer declares a document type")
 
-    parser = ParserCreate()
+    parser = ParserCreate("utf-8")  # whatever the document declares: an odd encoding could hide a DOCTYPE
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = end
