@@ -1,0 +1,230 @@
+"""What happened, as the ledger records it: past tense, small, in a fixed order of fields.
+
+On the wire an event is a CBOR array ``[kind, *fields]`` (RFC 8949); ``migrator/docs/ledger.md`` lists the fields.
+Named tuples, because a hundred thousand of them pass through every minute.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from migrator.core.states import EventKind
+
+__all__ = [
+    "BookStored",
+    "EpochRaised",
+    "Event",
+    "GenerationStarted",
+    "InventoryRestarted",
+    "ManifestSealed",
+    "ObjectFailed",
+    "ObjectRejected",
+    "ObjectSkipped",
+    "ObjectStored",
+    "ObjectVerified",
+    "ObjectsListed",
+    "PartStored",
+    "RootDropped",
+    "RootSealed",
+    "RunEnded",
+    "RunStarted",
+    "SourceDrifted",
+    "UploadForgotten",
+    "UploadOpened",
+    "UploadSwept",
+    "kind_of",
+]
+
+
+class ObjectsListed(NamedTuple):
+    """Rows ``first`` to ``last`` entered the manifest; ``digest`` is SHA-256 over their canonical form."""
+
+    first: int
+    last: int
+    digest: bytes
+
+
+class ManifestSealed(NamedTuple):
+    """The inventory is complete: this many rows, this many bytes to move."""
+
+    rows: int
+    bytes: int
+
+
+class InventoryRestarted(NamedTuple):
+    """An unsealed inventory was thrown away."""
+
+    rows: int
+
+
+class GenerationStarted(NamedTuple):
+    """These rows (inclusive ranges) may send ciphertext under their next generation and this root secret."""
+
+    root: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+class UploadOpened(NamedTuple):
+    """The target gave (or will know) this upload id; parts have ``part_units`` units."""
+
+    row: int
+    upload: str
+    part_units: int
+    source_header: int
+
+
+class PartStored(NamedTuple):
+    """The target acknowledged a part."""
+
+    row: int
+    number: int
+    size: int
+    ciphertext_sha256: bytes
+    nonce_prefix: bytes | None
+    etag: str | None
+    header_sha256: bytes | None
+
+
+class UploadForgotten(NamedTuple):
+    """The upload is gone; its parts count no more."""
+
+    row: int
+    reason: str
+
+
+class ObjectStored(NamedTuple):
+    """The target acknowledged the whole object.
+
+    ``ciphertext_sha256`` covers every stored byte of an object put at once and is None for one put in parts;
+    ``plaintext_sha256`` is None where only the read-back can tell.
+    """
+
+    row: int
+    stored_size: int
+    plaintext_sha256: bytes | None
+    ciphertext_sha256: bytes | None
+    nonce_prefix: bytes | None
+    target_etag: str | None
+    target_version: str | None
+    attributes: int | None
+
+
+class ObjectVerified(NamedTuple):
+    """The stored object was verified at this level; ``plaintext_sha256`` is given when the read-back settled it."""
+
+    row: int
+    level: str
+    plaintext_sha256: bytes | None
+
+
+class ObjectSkipped(NamedTuple):
+    """The object needs no transfer: it stands there already, or it is not a current object."""
+
+    row: int
+    reason: str
+
+
+class SourceDrifted(NamedTuple):
+    """The source no longer is what the inventory listed."""
+
+    row: int
+    reason: str
+
+
+class ObjectRejected(NamedTuple):
+    """The object cannot be transferred, or what is stored is not what was sent."""
+
+    row: int
+    reason: str
+
+
+class ObjectFailed(NamedTuple):
+    """The transfer failed; the next run tries again."""
+
+    row: int
+    reason: str
+
+
+class RunStarted(NamedTuple):
+    """A run began: who, where, with which version, at which epoch; the seed commits to a sample beforehand."""
+
+    owner: str
+    version: str
+    epoch: int
+    verify: str
+    sample_seed: bytes | None
+
+
+class RunEnded(NamedTuple):
+    """A run ended: ``done``, ``incomplete``, ``interrupted``, ``stopped``."""
+
+    outcome: str
+
+
+class EpochRaised(NamedTuple):
+    """The epoch record at the target is about to say this number."""
+
+    epoch: int
+
+
+class RootSealed(NamedTuple):
+    """A root secret exists; ``digest`` is SHA-256 of its sealed form."""
+
+    root: int
+    digest: bytes
+
+
+class RootDropped(NamedTuple):
+    """A root secret was erased from the ledger."""
+
+    root: int
+
+
+class BookStored(NamedTuple):
+    """The metadata book stands at the target under this key."""
+
+    key: str
+    size: int
+    sha256: bytes
+
+
+class UploadSwept(NamedTuple):
+    """An orphan upload of ours was aborted."""
+
+    row: int
+    upload: str
+
+
+Event: TypeAlias = (
+    ObjectsListed | ManifestSealed | InventoryRestarted | GenerationStarted | UploadOpened | PartStored
+    | UploadForgotten | ObjectStored | ObjectVerified | ObjectSkipped | SourceDrifted | ObjectRejected
+    | ObjectFailed | RunStarted | RunEnded | EpochRaised | RootSealed | RootDropped | BookStored | UploadSwept
+)  # fmt: skip
+
+_KINDS: dict[type[Event], EventKind] = {
+    ObjectsListed: EventKind.OBJECTS_LISTED,
+    ManifestSealed: EventKind.MANIFEST_SEALED,
+    InventoryRestarted: EventKind.INVENTORY_RESTARTED,
+    GenerationStarted: EventKind.GENERATION_STARTED,
+    UploadOpened: EventKind.UPLOAD_OPENED,
+    PartStored: EventKind.PART_STORED,
+    UploadForgotten: EventKind.UPLOAD_FORGOTTEN,
+    ObjectStored: EventKind.OBJECT_STORED,
+    ObjectVerified: EventKind.OBJECT_VERIFIED,
+    ObjectSkipped: EventKind.OBJECT_SKIPPED,
+    SourceDrifted: EventKind.SOURCE_DRIFTED,
+    ObjectRejected: EventKind.OBJECT_REJECTED,
+    ObjectFailed: EventKind.OBJECT_FAILED,
+    RunStarted: EventKind.RUN_STARTED,
+    RunEnded: EventKind.RUN_ENDED,
+    EpochRaised: EventKind.EPOCH_RAISED,
+    RootSealed: EventKind.ROOT_SEALED,
+    RootDropped: EventKind.ROOT_DROPPED,
+    BookStored: EventKind.BOOK_STORED,
+    UploadSwept: EventKind.UPLOAD_SWEPT,
+}
+
+
+def kind_of(event: Event) -> EventKind:
+    """The wire number of an event."""
+    return _KINDS[type(event)]

@@ -1,0 +1,231 @@
+"""A wave's reviewed intent: what ``havre plan`` writes and ``havre migrate`` reads.
+
+A plan is a TOML file that people read and may edit before the first run. Unknown fields are refused (typing
+mistakes), every default is spelled out, and ``digest`` covers what must not change once a ledger exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from migrator.core.filters import Filters
+from migrator.core.modes import DatasetClass, Mode, Names
+from migrator.errors import PlanInvalid
+
+__all__ = ["FORMAT", "Estimate", "Plan", "parse_plan"]
+
+FORMAT: Final = 1
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_MAX_FILE: Final = 1024 * 1024
+_FILE_HINT: Final = "restore the file, or make it anew with 'havre plan'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What ``havre plan`` counted at the source. Counts by kind; bytes of what will be moved."""
+
+    counted_at: datetime
+    objects: int
+    bytes: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One wave.
+
+    Attributes:
+        wave: Name that people use; letters, digits, dot, dash, underscore.
+        id: 32 hexadecimal characters, random, the wave's identity.
+        dataset_class: How sensitive the data is.
+        mode: What happens to the bytes.
+        source: Location to read (``site:bucket/prefix`` or a local path).
+        target: Location to write.
+        recipients: Crypt4GH public keys, base64 of 32 bytes each (``encrypt`` and ``rewrap``).
+        identity: Path of a private key file, if one was named (needed for ``rewrap`` and ``decrypt``).
+        names: Whether names stay visible at the target.
+        clear_attributes: Copy metadata and content headers in clear in the sealing modes.
+        tags: Read and carry object tags (one more request an object).
+        include_own: Take the source's ``.havre/`` objects too.
+        filters: Include and exclude globs in order.
+        gate: Verdict of the gate; ``not-evaluated`` until the gate exists.
+        canary: Whether each recipient's private half was exercised at plan time.
+        created_at: When the plan was made.
+        estimate: What was counted then.
+    """
+
+    wave: str
+    id: str
+    dataset_class: DatasetClass
+    mode: Mode
+    source: str
+    target: str
+    recipients: tuple[str, ...] = ()
+    identity: str | None = None
+    names: Names = Names.VISIBLE
+    clear_attributes: bool = False
+    tags: bool = False
+    include_own: bool = False
+    filters: tuple[tuple[Literal["include", "exclude"], str], ...] = ()
+    gate: str = "not-evaluated"
+    canary: Literal["opened", "not-exercised", "not-needed"] = "not-needed"
+    created_at: datetime | None = None
+    estimate: Estimate | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.wave):
+            raise PlanInvalid(
+                f"{self.wave!r} is not a wave name",
+                hint="use letters, digits, dots, dashes and underscores, at most 64 of them",
+            )
+        if not _ID.fullmatch(self.id):
+            raise PlanInvalid("the wave's id is not 32 hexadecimal characters", hint=_FILE_HINT)
+        if self.mode.seals and not self.recipients:
+            raise PlanInvalid(
+                f"a wave in {self.mode} mode needs a recipient",
+                hint="name the dataset's public key with --recipient KEY.pub ('havre keys generate' makes one)",
+            )
+        if not self.mode.seals and self.recipients:
+            raise PlanInvalid(f"a wave in {self.mode} mode takes no recipient", hint="leave --recipient out")
+        if self.mode.opens and not self.identity:
+            raise PlanInvalid(
+                f"a wave in {self.mode} mode needs the private key that opens its source",
+                hint="name it with --identity KEY",
+            )
+        _ = self.compiled_filters
+
+    @property
+    def compiled_filters(self) -> Filters:
+        """The filters, ready to use."""
+        return Filters.of(self.filters)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hexadecimal) over what must not change once a ledger exists."""
+        fixed = {
+            "format": FORMAT,
+            "wave": self.wave,
+            "id": self.id,
+            "class": str(self.dataset_class),
+            "mode": str(self.mode),
+            "source": self.source,
+            "target": self.target,
+            "recipients": sorted(self.recipients),
+            "names": str(self.names),
+            "clear_attributes": self.clear_attributes,
+            "tags": self.tags,
+            "include_own": self.include_own,
+            "filters": [list(pair) for pair in self.filters],
+        }
+        text = json.dumps(fixed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as the TOML file holds it."""
+        data: dict[str, Any] = {
+            "format": FORMAT,
+            "wave": self.wave,
+            "id": self.id,
+            "class": str(self.dataset_class),
+            "mode": str(self.mode),
+            "source": self.source,
+            "target": self.target,
+            "recipients": list(self.recipients),
+            "names": str(self.names),
+            "clear_attributes": self.clear_attributes,
+            "tags": self.tags,
+            "include_own": self.include_own,
+            "filters": [list(pair) for pair in self.filters],
+            "gate": self.gate,
+            "canary": self.canary,
+        }
+        if self.identity is not None:
+            data["identity"] = self.identity
+        if self.created_at is not None:
+            data["created_at"] = self.created_at
+        if self.estimate is not None:
+            data["estimate"] = {
+                "counted_at": self.estimate.counted_at,
+                "objects": self.estimate.objects,
+                "bytes": self.estimate.bytes,
+                "left_out": dict(self.estimate.left_out),
+            }
+        return data
+
+
+_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "format": int, "wave": str, "id": str, "class": str, "mode": str, "source": str, "target": str,
+    "recipients": list, "identity": str, "names": str, "clear_attributes": bool, "tags": bool,
+    "include_own": bool, "filters": list, "gate": str, "canary": str, "created_at": datetime, "estimate": dict,
+}  # fmt: skip
+_REQUIRED: Final = ("format", "wave", "id", "class", "mode", "source", "target")
+
+
+def parse_plan(text: str) -> Plan:
+    """Read a wave file.
+
+    Raises:
+        PlanInvalid: It is not a plan; the message names the field.
+    """
+    if len(text) > _MAX_FILE:
+        raise PlanInvalid("the wave file is larger than 1 MiB", hint=_FILE_HINT)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanInvalid(f"the wave file is not valid TOML: {error}", hint=_FILE_HINT) from None
+    for name, value in data.items():
+        wanted = _TYPES.get(name)
+        if wanted is None:
+            raise PlanInvalid(f"the wave file has an unknown field {name!r}", hint=_FILE_HINT)
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise PlanInvalid(f"the field {name!r} of the wave file has the wrong type", hint=_FILE_HINT)
+    missing = [name for name in _REQUIRED if name not in data]
+    if missing:
+        raise PlanInvalid(f"the wave file lacks {', '.join(missing)}", hint=_FILE_HINT)
+    if data.pop("format") != FORMAT:
+        raise PlanInvalid("the wave file is of a format this version does not know", hint="use a newer havre")
+    try:
+        values: dict[str, Any] = dict(data)
+        values["dataset_class"] = DatasetClass(values.pop("class"))
+        values["mode"] = Mode(values["mode"])
+        values["names"] = Names(values.get("names", "visible"))
+        values["recipients"] = tuple(_strings(values.get("recipients", []), "recipients"))
+        values["filters"] = tuple(_rule(pair) for pair in values.get("filters", []))
+        if "estimate" in values:
+            values["estimate"] = _estimate(values["estimate"])
+    except ValueError as error:
+        raise PlanInvalid(f"the wave file makes no sense: {error}", hint=_FILE_HINT) from None
+    if values.get("canary", "not-needed") not in ("opened", "not-exercised", "not-needed"):
+        raise PlanInvalid("the field 'canary' of the wave file makes no sense", hint=_FILE_HINT)
+    return Plan(**values)
+
+
+def _strings(items: list[Any], name: str) -> list[str]:
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError(f"{name} must be a list of texts")
+    return items
+
+
+def _rule(pair: Any) -> tuple[Literal["include", "exclude"], str]:
+    match pair:
+        case ["include", str(glob)]:
+            return ("include", glob)
+        case ["exclude", str(glob)]:
+            return ("exclude", glob)
+    raise ValueError("a filter is a pair such as [\"include\", \"*.dcm\"]")
+
+
+def _estimate(table: dict[str, Any]) -> Estimate:
+    if table.keys() - {item.name for item in fields(Estimate)}:
+        raise ValueError("the estimate has an unknown field")
+    try:
+        return Estimate(**table)
+    except TypeError:
+        raise ValueError("the estimate lacks a field") from None

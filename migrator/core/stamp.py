@@ -1,0 +1,42 @@
+"""The stamp in a stored object's metadata: which wave, row and attempt wrote it.
+
+The stamp settles a lost answer and lets a sweep know its own; it proves nothing (whoever writes to the target can
+forge it), so verification never rests on it. ``attempt`` also names staging (block ids, temporary files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["STAMP_NAME", "Stamp", "attempt_token"]
+
+STAMP_NAME: Final = "havre_stamp"
+_TOKEN_HEX: Final = 24
+
+
+def attempt_token(wave_id: bytes, row: int, generation: int) -> str:
+    """The attempt's token: 24 hexadecimal characters, the same whenever it is asked for again."""
+    message = b"havre-attempt-1" + row.to_bytes(8, "big") + generation.to_bytes(4, "big")
+    return hmac.digest(wave_id, message, hashlib.sha256).hex()[:_TOKEN_HEX]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the stamp says."""
+
+    wave: str
+    attempt: str
+
+    def __str__(self) -> str:
+        return f"{self.wave}.{self.attempt}"
+
+    @classmethod
+    def read(cls, text: str | None) -> Stamp | None:
+        """The stamp in a metadata value, or None if it is not one."""
+        if not text or len(text) > 128:
+            return None
+        wave, dot, attempt = text.partition(".")
+        return cls(wave, attempt) if dot and wave and attempt else None

@@ -1,0 +1,180 @@
+"""The metadata book: what surrounded the objects at the source, sealed beside the dataset.
+
+Under ``encrypt`` user metadata, tags and content headers would tell a reader of the target what the ciphertext hides,
+so they are kept in one Crypt4GH file under ``.havre/`` and applied again by ``restore``. One JSON line an object:
+``{"key", "target", "attributes"}``; objects with nothing to tell are left out unless names are keyed. The page
+``object-format.md`` describes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from migrator.core.events import BookStored
+from migrator.core.geometry import DEFAULT_PART_UNITS
+from migrator.core.modes import Mode, Names
+from migrator.core.names import OWN_PREFIX
+from migrator.engine.codec import SourceHeader
+from migrator.engine.context import Context
+from migrator.envelope.arithmetic import CIPHER_SEGMENT, NONCE, PADDED_HEADER, SEGMENT, body_length
+from migrator.envelope.header import build_header
+from migrator.envelope.keys import Identity
+from migrator.envelope.segments import PREFIX, seal_into
+from migrator.errors import IntegrityError
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import decode_attributes
+from providers.model import Attributes, Key, PartReceipt, PutOptions, Span
+from providers.store import ObjectStore
+
+__all__ = ["read_book", "write_book"]
+
+_PAGE: Final = 1000
+_CHUNK_SEGMENTS: Final = 64
+
+
+def write_book(context: Context, folder: Path) -> str | None:
+    """Write the book of everything stored so far; returns its key, or None if there is nothing to write."""
+    if context.mode is not Mode.ENCRYPT:
+        return None
+    with tempfile.TemporaryFile(dir=folder) as plain:
+        digest = hashlib.sha256()
+        for line in _lines(context):
+            digest.update(line)
+            plain.write(line)
+        size = plain.tell()
+        if size == 0:
+            return None
+        last = context.writer.call(lambda ledger: ledger.meta("book_sha256"))
+        key = context.writer.call(lambda ledger: ledger.meta("book_key"))
+        if last == digest.digest() and key:
+            return str(key)
+        plain.seek(0)
+        key = f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{digest.hexdigest()[:16]}.c4gh"
+        stored = _send(context, Key(key), plain, size)
+    context.writer.commit(BookStored(key, stored, digest.digest()))
+    context.writer.call(
+        lambda ledger: ledger.set_meta(book_key=key, book_sha256=digest.digest(), book_size=stored)
+    )
+    return key
+
+
+def _lines(context: Context) -> Iterator[bytes]:
+    keyed = context.plan.names is Names.KEYED
+    bodies: dict[int, dict[str, Any]] = {}
+    after = 0
+    while True:
+        rows = context.writer.call(
+            lambda ledger, after=after: list(ledger.query(
+                "SELECT row, key, attributes FROM objects WHERE row>? AND stored_size IS NOT NULL "
+                "ORDER BY row LIMIT ?",
+                (after, _PAGE),
+            ))
+        )
+        if not rows:
+            return
+        for row, key, identifier in rows:
+            if identifier is None and not keyed:
+                continue
+            line: dict[str, Any] = {"key": key, "target": context.names.target(key)}
+            if identifier is not None:
+                if identifier not in bodies:
+                    if len(bodies) > _PAGE:
+                        bodies.clear()
+                    bodies[identifier] = context.writer.call(lambda ledger, i=identifier: _attributes(ledger, i))
+                line["attributes"] = bodies[identifier]
+            yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        after = rows[-1][0]
+
+
+def _attributes(ledger: Ledger, identifier: int) -> dict[str, Any]:
+    attributes = decode_attributes(ledger.attributes(identifier))
+    found: dict[str, Any] = {}
+    for name in ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control"):
+        value = getattr(attributes, name)
+        if value is not None:
+            found[name] = value
+    if attributes.metadata:
+        found["metadata"] = dict(attributes.metadata)
+    if attributes.tags:
+        found["tags"] = dict(attributes.tags)
+    return found
+
+
+def _send(context: Context, key: Key, plain: BinaryIO, size: int) -> int:
+    """Seal and send the book, in parts if it is large. A book that stands already under its digest is left."""
+    data_key = os.urandom(32)
+    cipher = ChaCha20Poly1305(data_key)
+    readers = context.recipients
+    units = max(DEFAULT_PART_UNITS, -(-context.target.capabilities.min_part // CIPHER_SEGMENT))
+    options = PutOptions(attempt=os.urandom(8).hex())
+    large = size > units * SEGMENT
+    header = build_header(
+        data_key,
+        readers,
+        writer_private=os.urandom(32),
+        nonces=os.urandom(NONCE * len(readers)),
+        pad_to=PADDED_HEADER if large else None,
+        padding_entropy=os.urandom if large else None,
+    )
+    total = len(header) + body_length(size)
+    if not large:
+        body = bytearray(total)
+        body[: len(header)] = header
+        data = memoryview(plain.read())
+        seal_into(cipher, os.urandom(PREFIX), 0, data, memoryview(body)[len(header) :], last=True)
+        context.target.put(key, body, options, sha256=hashlib.sha256(body).digest())
+        return total
+    upload = context.target.open_upload(key, options)
+    receipts: list[PartReceipt] = []
+    offset, index, number = 0, 0, 1
+    pending = bytearray(header)
+    while index * SEGMENT < size:
+        wanted = units - 1 if number == 1 else units  # the padded header takes a segment's place
+        data = memoryview(plain.read(wanted * SEGMENT))
+        sealed = bytearray(body_length(len(data)))
+        last = index * SEGMENT + len(data) == size
+        seal_into(cipher, os.urandom(PREFIX), index, data, memoryview(sealed), last=last)
+        part = pending + sealed
+        pending = bytearray()
+        receipts.append(
+            context.target.put_part(key, upload, number, offset, part, sha256=hashlib.sha256(part).digest())
+        )
+        offset, index, number = offset + len(part), index + wanted, number + 1
+    context.target.complete_upload(key, upload, receipts, options)
+    return total
+
+
+def read_book(
+    target: ObjectStore, key: Key, identities: tuple[Identity, ...]
+) -> Iterator[tuple[str, str, Attributes]]:
+    """The book's entries: source key, target key, attributes.
+
+    Raises:
+        EnvelopeError: No identity opens it, or it is damaged.
+        IntegrityError: It is not a book.
+    """
+    size = target.head(key).size
+    header = SourceHeader(
+        memoryview(target.read(key, span=Span(start=0, length=min(size, 200_000))).data), identities
+    )
+    step = _CHUNK_SEGMENTS * CIPHER_SEGMENT
+    rest = b""
+    for at in range(header.length, size, step):
+        length = min(step, size - at)
+        sealed = memoryview(target.read(key, span=Span(start=at, length=length)).data)
+        plain = header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size)
+        *lines, rest = (rest + bytes(plain)).split(b"\n")
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                yield entry["key"], entry["target"], Attributes(**entry.get("attributes", {}))
+            except (ValueError, KeyError, TypeError):
+                raise IntegrityError("the metadata book of the wave cannot be read") from None

@@ -1,0 +1,42 @@
+"""SHA-256 over the bytes of one object, fed by several workers in the order of the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+__all__ = ["OrderedHash"]
+
+
+class OrderedHash:
+    """Waits for each piece's turn. Pieces are handed out in order, so the one that is due is always under way."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._digest = hashlib.sha256()
+        self._position = 0
+        self._broken = False
+        self._turn = threading.Condition()
+
+    def update(self, start: int, data: memoryview) -> None:
+        """Hash ``data``, which begins at byte ``start``, once everything before it is hashed."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._position == start or self._broken)
+            if self._broken:
+                return
+        # Outside the lock: this releases the interpreter, and nobody else's turn can come before it is done.
+        self._digest.update(data)
+        with self._turn:
+            self._position = start + len(data)
+            self._turn.notify_all()
+
+    def abandon(self) -> None:
+        """A piece will never come: let everybody go on without a digest."""
+        with self._turn:
+            self._broken = True
+            self._turn.notify_all()
+
+    def result(self) -> bytes | None:
+        """The digest, or None if some piece never came."""
+        with self._turn:
+            return self._digest.digest() if self._position == self._size and not self._broken else None

@@ -1,0 +1,215 @@
+"""Proving a stored object: read every byte back, open it, hash it, compare with what was recorded when it was sent.
+
+Full verification of a sealed object compares the header's bytes, opens every segment strictly under the recorded
+nonce prefix, and hashes the plain bytes in order. Where the plain digest is already known, equal plain bytes under
+the same key and nonces mean equal stored bytes, so the stored bytes are not hashed a second time; where it is not
+known (an object resumed half-way), each part's stored bytes must match the digest recorded when it was sent, and
+then the plain digest of this pass is that of the bytes that were read from the source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from migrator.core.geometry import Geometry, PartSpan
+from migrator.core.modes import Level
+from migrator.engine.codec import Codec
+from migrator.engine.context import Context
+from migrator.engine.ordered_hash import OrderedHash
+from migrator.envelope.errors import SegmentInvalid
+from migrator.errors import IntegrityError
+from migrator.ledger.rows import PartRow, Row, UploadRow
+from providers.errors import ConditionFailed, NotFound, RangeInvalid
+from providers.model import Key, Pin, Span
+
+__all__ = ["Expected", "PartCheck", "check_ciphertext", "check_single", "level_for", "look", "plain_start"]
+
+_READ: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a stored object must be."""
+
+    key: Key
+    size: int
+    pin: Pin
+    plaintext_sha256: bytes | None
+    ciphertext_sha256: bytes | None = None
+    nonce_prefix: bytes | None = None
+    header_sha256: bytes | None = None
+
+
+def level_for(context: Context, row: Row | int) -> Level:
+    """The level this row is verified at: under ``sample`` a keyed digest of its number decides."""
+    wanted = context.settings.verify
+    if wanted is not Level.SAMPLE:
+        return wanted
+    number = row if isinstance(row, int) else row.row
+    drawn = hmac.digest(context.sample_seed, number.to_bytes(8, "big"), hashlib.sha256)
+    return Level.FULL if int.from_bytes(drawn[:8], "big") < context.settings.sample * 2**64 else Level.SIZE
+
+
+def look(context: Context, expected: Expected, level: Level) -> None:
+    """Verify without reading the bytes back: the size, and the store's own SHA-256 where the level asks for it.
+
+    Raises:
+        IntegrityError: The store describes another object.
+    """
+    try:
+        found = context.target.head(expected.key, version=expected.pin.version)
+    except NotFound:
+        raise IntegrityError("the object is not at the target") from None
+    if found.size != expected.size:
+        raise IntegrityError(f"the store holds {found.size} bytes, {expected.size} were sent")
+    if expected.pin.etag is not None and found.etag != expected.pin.etag:
+        raise IntegrityError("the store holds another object than the one it acknowledged")
+    if level is Level.STORE_CHECKSUM and expected.ciphertext_sha256 is not None:
+        for claim in found.claims:
+            if claim.algorithm == "sha256" and not hmac.compare_digest(claim.digest, expected.ciphertext_sha256):
+                raise IntegrityError("the store declares another SHA-256 than that of the bytes sent")
+
+
+def read_stored(context: Context, expected: Expected, span: Span | None) -> memoryview:
+    """Stored bytes of the acknowledged object.
+
+    Raises:
+        IntegrityError: It is gone, changed or shorter.
+    """
+    try:
+        result = context.target.read(expected.key, span=span, pin=expected.pin)
+    except NotFound:
+        raise IntegrityError("the object is not at the target") from None
+    except (ConditionFailed, RangeInvalid):
+        raise IntegrityError("the store holds another object than the one it acknowledged") from None
+    data = memoryview(result.data)
+    context.progress.add(checked=len(data))
+    return data
+
+
+def check_single(context: Context, codec: Codec, header: int, expected: Expected) -> bytes:
+    """Verify an object that was put at once in full; returns its plain digest.
+
+    Raises:
+        IntegrityError: A byte differs.
+    """
+    if expected.size == 0:
+        look(context, expected, Level.SIZE)
+        return hashlib.sha256().digest()
+    stored = read_stored(context, expected, None)
+    if len(stored) != expected.size:
+        raise IntegrityError(f"the store holds {len(stored)} bytes, {expected.size} were sent")
+    if hashlib.sha256(stored).digest() != expected.ciphertext_sha256:
+        raise IntegrityError("the stored bytes are not the bytes that were sent")
+    if header == 0 and expected.plaintext_sha256 == expected.ciphertext_sha256:
+        return expected.plaintext_sha256
+    plain = hashlib.sha256(_reopened(codec, expected.nonce_prefix, 0, stored[header:], last=True)).digest()
+    if expected.plaintext_sha256 is not None and plain != expected.plaintext_sha256:
+        raise IntegrityError("the stored bytes open to something else than what was read")
+    return plain
+
+
+def check_ciphertext(context: Context, row: Row, upload: UploadRow | None, parts: list[PartRow]) -> None:
+    """Compare every stored byte with the digests recorded when it was sent; needs no key.
+
+    Raises:
+        IntegrityError: A byte differs.
+    """
+    size = row.stored_size or 0
+    expected = Expected(
+        key=context.target_key(row), size=size, pin=row.target_pin, plaintext_sha256=row.plaintext_sha256
+    )
+    if upload is None:
+        pieces = [(0, size, row.ciphertext_sha256)]
+    else:
+        starts = accumulate((part.size for part in parts), initial=0)
+        pieces = [
+            (start, part.size, part.ciphertext_sha256) for start, part in zip(starts, parts, strict=False)
+        ]
+    if sum(length for _, length, _ in pieces) != size:
+        raise IntegrityError("the ledger does not cover every stored byte")
+    look(context, expected, Level.SIZE)
+    for start, length, recorded in pieces:
+        digest = hashlib.sha256()
+        for at in range(start, start + length, _READ):
+            span = Span(start=at, length=min(_READ, start + length - at))
+            digest.update(read_stored(context, expected, span))
+        if recorded is None or digest.digest() != recorded:
+            raise IntegrityError("the stored bytes are not the bytes that were sent")
+
+
+def _reopened(codec: Codec, prefix: bytes | None, unit: int, stored: memoryview, *, last: bool) -> memoryview:
+    try:
+        return codec.reopen(prefix, unit, stored, last=last)
+    except SegmentInvalid as error:
+        raise IntegrityError(error.message) from None
+
+
+class PartCheck:
+    """Verifies the parts of one object, from several workers at once."""
+
+    def __init__(
+        self, context: Context, codec: Codec, geometry: Geometry, expected: Expected, parts: dict[int, PartRow]
+    ) -> None:
+        self._context = context
+        self._codec = codec
+        self._geometry = geometry
+        self._expected = expected
+        self._parts = parts
+        self._hash = OrderedHash(geometry.plain_size)
+        # A sealed object whose plain digest is known needs no second hash of its stored bytes (module docstring).
+        self._hash_stored = expected.plaintext_sha256 is None
+
+    def check(self, span: PartSpan) -> None:
+        """Verify one part.
+
+        Raises:
+            IntegrityError: A byte differs.
+        """
+        part = self._parts[span.number]
+        try:
+            stored = read_stored(
+                self._context, self._expected, Span(start=span.target_start, length=span.target_length)
+            )
+            if self._hash_stored and hashlib.sha256(stored).digest() != part.ciphertext_sha256:
+                raise IntegrityError(f"the stored bytes of part {span.number} are not the bytes that were sent")
+            header = self._geometry.target_header if span.number == 1 else 0
+            if header and hashlib.sha256(stored[:header]).digest() != self._expected.header_sha256:
+                raise IntegrityError("the stored header is not the header that was sent")
+            plain = _reopened(self._codec, part.nonce_prefix, span.first_unit, stored[header:], last=span.last)
+            self._hash.update(self._plain_start(span), plain)
+        except BaseException:
+            self._hash.abandon()
+            raise
+
+    @property
+    def ordered(self) -> OrderedHash:
+        """The digest under way, to be abandoned if a part never comes."""
+        return self._hash
+
+    def result(self) -> bytes:
+        """The plain digest, once every part is checked.
+
+        Raises:
+            IntegrityError: The object opens to something else than what was read.
+        """
+        digest = self._hash.result()
+        if digest is None:
+            raise IntegrityError("the object was not verified to its end")
+        if self._expected.plaintext_sha256 is not None and digest != self._expected.plaintext_sha256:
+            raise IntegrityError("the stored bytes open to something else than what was read")
+        return digest
+
+    def _plain_start(self, span: PartSpan) -> int:
+        return plain_start(self._geometry, span.first_unit)
+
+
+def plain_start(geometry: Geometry, unit: int) -> int:
+    """Where a unit's plain bytes begin in the object's plain bytes (all units before it are whole)."""
+    return unit * min(geometry.unit_in, geometry.unit_out, 65_536)
+
+

@@ -1,0 +1,180 @@
+"""What an earlier run began and did not finish: look before doing anything twice.
+
+``READY`` rows may or may not have been put; ``OPEN`` rows have an upload with acknowledged parts; ``STORED`` rows
+only want verification; ``FAILED`` rows are tried again. Nothing at the target is replaced unless it is shown to be
+an earlier attempt of this very row.
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from migrator.core.events import ObjectVerified
+from migrator.core.modes import Level, Mode
+from migrator.engine.codec import HEADER_PROBE, SourceHeader, sha256
+from migrator.engine.context import Context
+from migrator.engine.multipart import LargeTransfer
+from migrator.engine.readback import Expected, check_ciphertext
+from migrator.engine.single import prepare, verify_single
+from migrator.engine.sources import read_source
+from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, segment_count
+from migrator.envelope.errors import EnvelopeError, SegmentInvalid
+from migrator.envelope.segments import open_into
+from migrator.ledger.rows import Row
+from providers.errors import NotFound
+from providers.model import ObjectMeta, Span
+
+__all__ = ["existing", "is_earlier_attempt", "resume_open", "resume_stored", "same_content"]
+
+_UNITS = 128
+
+
+def existing(context: Context, row: Row) -> ObjectMeta | None:
+    """What stands at the row's target key, with its metadata; None if nothing does."""
+    try:
+        return context.target.head(context.target_key(row))
+    except NotFound:
+        return None
+
+
+def resume_open(context: Context, row: Row) -> LargeTransfer | None:
+    """Take up an open upload; None if it must begin again (its data key cannot be derived any more)."""
+    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    if upload is None or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
+        return None
+    prepared = prepare(context, row, part_units=upload.part_units)
+    if prepared.geometry.part_units != upload.part_units:
+        return None
+    return LargeTransfer(
+        context,
+        row,
+        prepared,
+        replacing=False,
+        upload=upload.upload,
+        parts=parts,
+        header_sha256=upload.header_sha256,
+    )
+
+
+def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
+    """Verify what an earlier run stored; a transfer to be checked in parts, or the outcome."""
+    if context.settings.verify is Level.NONE:
+        return "stored"
+    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    if context.mode is Mode.ENCRYPT and not context.roots.has(row.root):
+        check_ciphertext(context, row, upload, parts)
+        context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))
+        return "verified"
+    if upload is None:
+        prepared = prepare(context, row)
+        expected = Expected(
+            key=context.target_key(row),
+            size=row.stored_size or 0,
+            pin=row.target_pin,
+            plaintext_sha256=row.plaintext_sha256,
+            ciphertext_sha256=row.ciphertext_sha256,
+            nonce_prefix=row.nonce_prefix,
+        )
+        return verify_single(context, row, prepared.codec, prepared.geometry, expected)
+    prepared = prepare(context, row, part_units=upload.part_units)
+    transfer = LargeTransfer(
+        context,
+        row,
+        prepared,
+        replacing=False,
+        upload=upload.upload,
+        parts=parts,
+        header_sha256=upload.header_sha256,
+    )
+    pin = row.target_pin
+    meta = ObjectMeta(
+        key=context.target_key(row), size=row.stored_size or 0, etag=pin.etag, version=pin.version
+    )
+    transfer.begin_check(meta, row.plaintext_sha256)
+    return transfer
+
+
+def is_earlier_attempt(context: Context, row: Row, found: ObjectMeta) -> bool:
+    """Whether what stands at the target key was put there by this row, so that it may be replaced.
+
+    A stamp says so where the store keeps metadata. Elsewhere the bytes must: under ``encrypt`` the first segment
+    opens with a data key that only this wave can derive, otherwise the content is what this row would write.
+    """
+    if context.target.capabilities.metadata:
+        return context.is_ours(row, found)
+    if context.mode is Mode.ENCRYPT:
+        return _opens_with_our_key(context, row, found)
+    return same_content(context, row, found)
+
+
+def _opens_with_our_key(context: Context, row: Row, found: ObjectMeta) -> bool:
+    prepared = prepare(context, row) if context.roots.has(row.root) else None
+    if prepared is None or found.size != prepared.geometry.target_size:
+        return False
+    geometry = prepared.geometry
+    if geometry.units == 0:
+        return True  # nothing but a header: replacing it loses nothing
+    length = min(CIPHER_SEGMENT, found.size - geometry.target_header)
+    span = Span(start=geometry.target_header, length=length)
+    stored = memoryview(context.target.read(context.target_key(row), span=span, pin=found.pin).data)
+    scratch = memoryview(bytearray(SEGMENT))
+    for generation in range(row.generation, 0, -1):
+        cipher = ChaCha20Poly1305(context.roots.data_key(row, generation=generation))
+        try:
+            open_into(cipher, 0, stored, scratch, last=geometry.units == 1)
+        except SegmentInvalid:
+            continue
+        return True
+    return False
+
+
+def same_content(context: Context, row: Row, found: ObjectMeta) -> bool:
+    """Whether an unrecorded object at the target holds what this row would put there. Both sides are read in full.
+
+    Under ``encrypt`` that takes an identity that opens the object; without one the answer is no.
+    """
+    if context.mode is Mode.ENCRYPT:
+        return _opens_to_source(context, row, found)
+    prepared = prepare(context, row)
+    geometry = prepared.geometry
+    header = found.size - (geometry.target_size - geometry.target_header)
+    if header < 0 or (header > 0 and not geometry.target_header):
+        return False
+    scratch = memoryview(bytearray(_UNITS * geometry.unit_out))
+    for unit in range(0, geometry.units, _UNITS):
+        units = min(_UNITS, geometry.units - unit)
+        length = min(units * geometry.unit_in, geometry.payload - unit * geometry.unit_in)
+        span = Span(start=geometry.source_header + unit * geometry.unit_in, length=length)
+        source = memoryview(read_source(context, row, span).data)
+        out = scratch[: length + units * (geometry.unit_out - geometry.unit_in)]
+        prepared.codec.transform(None, unit, source, out, last=unit + units == geometry.units)
+        stored = _stored(context, row, found, header + unit * geometry.unit_out, len(out))
+        if sha256(out) != sha256(stored):
+            return False
+    return True
+
+
+def _opens_to_source(context: Context, row: Row, found: ObjectMeta) -> bool:
+    if not context.identities:
+        return False
+    try:
+        start = _stored(context, row, found, 0, min(found.size, HEADER_PROBE))
+        header = SourceHeader(start, context.identities)
+        if not header.strict or found.size - header.length != body_length(row.size):
+            return False
+        for unit in range(0, segment_count(row.size), _UNITS):
+            length = min(_UNITS * SEGMENT, row.size - unit * SEGMENT)
+            last = unit * SEGMENT + length == row.size
+            at = header.length + unit * CIPHER_SEGMENT
+            plain = header.open(unit, _stored(context, row, found, at, body_length(length)), last=last)
+            source = read_source(context, row, Span(start=unit * SEGMENT, length=length)).data
+            if sha256(plain) != sha256(source):
+                return False
+    except EnvelopeError:
+        return False
+    return True
+
+
+def _stored(context: Context, row: Row, found: ObjectMeta, start: int, length: int) -> memoryview:
+    span = Span(start=start, length=length)
+    return memoryview(context.target.read(context.target_key(row), span=span, pin=found.pin).data)

@@ -1,0 +1,161 @@
+"""Effects at the target whose answer may be lost: done again, or found to be done, but never guessed.
+
+A put or a completion under create-if-absent is not repeated by the retry layer, because after a lost answer the
+second try would meet the first one's object. Here that object is looked at: our stamp with this attempt's token (or,
+where a store keeps no metadata, the very same bytes) means that it was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import tenacity
+
+from migrator.core.stamp import STAMP_NAME
+from migrator.engine.context import Context
+from migrator.errors import MigrationError
+from migrator.ledger.rows import Row
+from providers.errors import AlreadyExists, Exhausted, NotFound, StoreError, Throttled, Truncated, Unavailable, UploadLost
+from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, UploadId
+
+__all__ = ["TargetTaken", "complete_settled", "put_options", "put_settled"]
+
+_ATTEMPTS = 6
+
+
+class TargetTaken(MigrationError):
+    """Something that is not ours stands at the target key."""
+
+    code = "target-taken"
+    exit_code = 3
+
+
+def put_options(context: Context, row: Row, attributes: Attributes, *, replace: bool) -> PutOptions:
+    """How this attempt writes its object: stamped, and only where nothing stands (unless it replaces our own)."""
+    capabilities = context.target.capabilities
+    if capabilities.metadata:
+        metadata = {**attributes.metadata, STAMP_NAME: context.stamp(row)}
+        attributes = Attributes(
+            content_type=attributes.content_type,
+            content_encoding=attributes.content_encoding,
+            content_language=attributes.content_language,
+            content_disposition=attributes.content_disposition,
+            cache_control=attributes.cache_control,
+            metadata=metadata,
+            tags=attributes.tags,
+        )
+    return PutOptions(attributes=attributes, if_absent=not replace, attempt=context.attempt(row))
+
+
+def put_settled(
+    context: Context, row: Row, key: Key, body: Buffer, options: PutOptions, *, sha256: bytes
+) -> ObjectMeta:
+    """Put an object and know that it was put.
+
+    Raises:
+        TargetTaken: Another object stands there.
+        StoreError: The store refuses, or its trouble outlasts the retries.
+    """
+    target = context.target
+
+    def ours() -> ObjectMeta | None:
+        found = _find(context, key)
+        if found is None:
+            return None
+        if target.capabilities.metadata:
+            if _stamped(found, options):
+                return found
+        elif found.size == len(body) and hashlib.sha256(target.read(key, pin=found.pin).data).digest() == sha256:
+            return found
+        raise TargetTaken("another object stands at the target key")
+
+    if options.if_absent and not target.capabilities.put_if_absent:
+        # The store has no fence: look first. Two writers at once are kept apart by the ledger's lock alone.
+        found = ours()
+        if found is not None:
+            return found
+        options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
+    return _repeat(context, lambda: target.put(key, body, options, sha256=sha256), ours)
+
+
+def complete_settled(
+    context: Context, row: Row, key: Key, upload: UploadId, parts: list[PartReceipt], options: PutOptions
+) -> ObjectMeta:
+    """Complete an upload and know that it was completed.
+
+    Raises:
+        TargetTaken: Another object stands there.
+        UploadLost: The upload is gone and the object is not there.
+        StoreError: The store refuses, or its trouble outlasts the retries.
+    """
+    target = context.target
+
+    def ours() -> ObjectMeta | None:
+        found = _find(context, key)
+        if found is None:
+            return None
+        size = sum(part.size for part in parts)
+        if found.size == size and (not target.capabilities.metadata or _stamped(found, options)):
+            # Without metadata the bytes decide: verification reads them back against the parts' digests.
+            return found
+        raise TargetTaken("another object stands at the target key")
+
+    if options.if_absent and not target.capabilities.complete_if_absent:
+        found = ours()
+        if found is not None:
+            return found
+        options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
+    return _repeat(context, lambda: target.complete_upload(key, upload, parts, options), ours)
+
+
+def _repeat(
+    context: Context, effect: Callable[[], ObjectMeta], ours: Callable[[], ObjectMeta | None]
+) -> ObjectMeta:
+    def attempt() -> ObjectMeta:
+        try:
+            return effect()
+        except AlreadyExists:
+            found = ours()
+            if found is None:
+                raise Unavailable("the store says that the key is taken and that nothing is there") from None
+            return found
+        except UploadLost:
+            found = ours()
+            if found is None:
+                raise
+            return found
+        except (Unavailable, Truncated):
+            found = ours()
+            if found is None:
+                raise
+            return found
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((Unavailable, Truncated, Throttled)),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_when_event_set(context.stop.event),
+        wait=tenacity.wait_exponential_jitter(initial=0.5, max=15, jitter=1),
+        sleep=context.stop.event.wait,
+    )
+    try:
+        return retrying(attempt)
+    except tenacity.RetryError as spent:
+        cause = spent.last_attempt.exception()
+        assert isinstance(cause, StoreError)
+        raise Exhausted(
+            cause.message, operation=cause.operation, location=cause.location, status=cause.status
+        ) from cause
+
+
+def _find(context: Context, key: Key) -> ObjectMeta | None:
+    try:
+        return context.target.head(key)
+    except NotFound:
+        return None
+
+
+def _stamped(found: ObjectMeta, options: PutOptions) -> bool:
+    written = options.attributes.metadata.get(STAMP_NAME)
+    return found.attributes is not None and found.attributes.metadata.get(STAMP_NAME) == written
+
+

@@ -1,0 +1,161 @@
+"""One object that fits into one put: read, transform, put, read back. One worker does all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from migrator.core.events import ObjectStored, ObjectVerified
+from migrator.core.geometry import Geometry, cut
+from migrator.core.modes import Level, Mode
+from migrator.engine.codec import Codec, CopyCodec, DecryptCodec, EncryptCodec, RewrapCodec, sha256
+from migrator.engine.context import Context
+from migrator.engine.readback import Expected, check_single, level_for, look
+from migrator.engine.settle import put_options, put_settled
+from migrator.engine.sources import check_claims, open_source_header, read_source
+from migrator.envelope.arithmetic import header_length
+from migrator.errors import IntegrityError
+from migrator.ledger.rows import Row, encode_attributes
+from providers.model import NO_ATTRIBUTES, Attributes, Key
+
+__all__ = ["Prepared", "carry_attributes", "prepare", "transfer_single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An object's cut and codec."""
+
+    geometry: Geometry
+    codec: Codec
+
+
+def prepare(context: Context, row: Row, start: memoryview | None = None, *, part_units: int | None = None) -> Prepared:
+    """Cut an object; reads a Crypt4GH source's header (from ``start`` if it is at hand).
+
+    Raises:
+        CapabilityMissing: The target cannot hold the object.
+        EnvelopeError: The source's header cannot be opened.
+    """
+    units = part_units or context.settings.part_units
+    limits = context.target.capabilities
+    mode = context.mode
+    if mode.opens:
+        header = open_source_header(context, row, start)
+        codec: Codec = DecryptCodec(header) if mode is Mode.DECRYPT else RewrapCodec(header, context.recipients)
+        short = codec.short_header if isinstance(codec, RewrapCodec) else 0
+        source_header = header.length
+    else:
+        source_header = 0
+        if mode is Mode.ENCRYPT:
+            codec = EncryptCodec(context.roots.data_key(row), context.recipients)
+            short = header_length(len(context.recipients))
+        else:
+            codec, short = CopyCodec(), 0
+    geometry = cut(
+        mode,
+        source_size=row.size,
+        source_header=source_header,
+        short_header=short,
+        limits=limits,
+        part_units=units,
+    )
+    return Prepared(geometry, codec)
+
+
+def carry_attributes(context: Context, row: Row, found: Attributes | None) -> tuple[Attributes, int | None]:
+    """What is written with the object, and the id of what the ledger keeps for the metadata book."""
+    attributes = found or NO_ATTRIBUTES
+    if context.plan.tags:
+        tags = context.source.read_tags(Key(row.key), version=row.source_pin.version)
+        attributes = replace(attributes, tags=dict(tags) or None)
+    kept: int | None = None
+    body = encode_attributes(attributes)
+    if body is not None:
+        kept = context.fit.identifier(body)
+    if context.mode is Mode.ENCRYPT and not context.plan.clear_attributes:
+        return NO_ATTRIBUTES, kept
+    travelling, notes = context.fit.split(attributes)
+    for note in notes:
+        context.fit.note(row.row, note)
+    return travelling, kept
+
+
+def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
+    """Move one object; returns its outcome, ``stored`` or ``verified``.
+
+    ``replacing`` says that what stands at the target key, if anything, is an earlier attempt of ours.
+
+    Raises:
+        SourceDrift, TargetTaken, IntegrityError, StoreError, EnvelopeError: The object was not moved.
+    """
+    result = read_source(context, row)
+    source = memoryview(result.data)
+    check_claims(row, source)
+    prepared = prepare(context, row, source if context.mode.opens else None)
+    geometry, codec = prepared.geometry, prepared.codec
+    key = context.target_key(row)
+    attributes, kept = carry_attributes(context, row, result.meta.attributes)
+    prefix = codec.prefix()
+    if context.mode is Mode.COPY:
+        body, plain_sha256 = source, sha256(source)
+        body_sha256 = plain_sha256
+    else:
+        buffer = bytearray(geometry.target_size)
+        body = memoryview(buffer)
+        header = codec.header(padded=False)
+        body[: len(header)] = header
+        plain = codec.transform(
+            prefix, 0, source[geometry.source_header :], body[len(header) :], last=True
+        )
+        plain_sha256 = sha256(plain)
+        body_sha256 = sha256(body)
+    options = put_options(context, row, attributes, replace=replacing)
+    meta = put_settled(context, row, key, body, options, sha256=body_sha256)
+    context.progress.add(sent=len(body))
+    context.writer.post(
+        ObjectStored(
+            row.row, len(body), plain_sha256, body_sha256, prefix, meta.etag, meta.version, kept
+        )
+    )
+    expected = Expected(
+        key=key,
+        size=len(body),
+        pin=replace(meta.pin, size=len(body)),
+        plaintext_sha256=plain_sha256,
+        ciphertext_sha256=body_sha256,
+        nonce_prefix=prefix,
+    )
+    del source, body
+    return verify_single(context, row, codec, geometry, expected)
+
+
+def verify_single(context: Context, row: Row, codec: Codec, geometry: Geometry, expected: Expected) -> str:
+    """Verify an object that was put at once, at the level the run asks for.
+
+    Raises:
+        IntegrityError: It is not what was sent.
+    """
+    level = level_for(context, row)
+    if level is Level.NONE:
+        return "stored"
+    digest: bytes | None = None
+    if level is Level.FULL:
+        digest = check_single(context, codec, geometry.target_header, expected)
+        if context.source.capabilities.pin == "weak":
+            _reread(context, row, geometry, expected)
+    else:
+        look(context, expected, level)
+    context.writer.post(
+        ObjectVerified(row.row, str(level), digest if expected.plaintext_sha256 is None else None)
+    )
+    return "verified"
+
+
+def _reread(context: Context, row: Row, geometry: Geometry, expected: Expected) -> None:
+    # A file can change twice within one tick of its clock; only a second reading shows that the first was whole.
+    again = memoryview(read_source(context, row).data)
+    if context.mode.opens:
+        prepared = prepare(context, row, again)
+        scratch = memoryview(bytearray(geometry.target_size - geometry.target_header))
+        again = prepared.codec.transform(None, 0, again[geometry.source_header :], scratch, last=True)
+    if sha256(again) != expected.plaintext_sha256:
+        raise IntegrityError("the source reads differently the second time: it changed while it was copied")

@@ -1,0 +1,123 @@
+"""Orphan uploads: ours are aborted, everybody else's are reported and left alone.
+
+Ours is an upload id that the ledger recorded and no longer wants, one whose id carries an attempt of a row, or an
+unrecorded one on exactly the target key of a row whose intent is open, begun after that intent (by the store's
+clock, whose distance from ours the epoch record showed).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from migrator.core.events import UploadSwept
+from migrator.core.modes import Mode, Names
+from migrator.core.names import OWN_PREFIX, SUFFIX
+from migrator.core.stamp import attempt_token
+from migrator.core.states import State
+from migrator.engine.context import Context
+from migrator.ledger.rows import Row
+from providers.errors import NotFound, StoreError, UploadLost, Unsupported
+from providers.model import UploadRef
+
+__all__ = ["Swept", "sweep"]
+
+_TOLERANCE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did: uploads of ours aborted, of others left alone, of ours that could not be aborted."""
+
+    aborted: int = 0
+    foreign: int = 0
+    kept: int = 0
+
+
+def sweep(context: Context, *, skew: float) -> Swept:
+    """Abort the orphan uploads of this wave under the target's prefix.
+
+    Raises:
+        StoreError: The listing failed.
+    """
+    if not context.target.capabilities.lists_uploads:
+        return Swept()
+    aborted = foreign = kept = 0
+    try:
+        uploads = list(context.target.list_uploads())
+    except Unsupported:
+        return Swept()
+    sealed_ms = context.writer.call(lambda ledger: ledger.meta("sealed_ms"))
+    sealed_at = datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=skew)
+    own = f"{OWN_PREFIX}{context.wave_id.hex()}/"
+    for upload in uploads:
+        if upload.key.startswith(own):
+            # A metadata book that was cut: this folder is named for the wave's random id, so it is ours.
+            aborted += _abort(context, upload)
+            continue
+        row = _row_of(context, upload)
+        if row is None or not _is_ours(context, upload, row, sealed_at):
+            foreign += 1
+            continue
+        if _is_wanted(context, upload, row):
+            continue
+        if not _abort(context, upload):
+            kept += 1
+            continue
+        context.writer.commit(UploadSwept(row.row, upload.upload))
+        aborted += 1
+    return Swept(aborted, foreign, kept)
+
+
+def _abort(context: Context, upload: UploadRef) -> bool:
+    try:
+        context.target.abort_upload(upload.key, upload.upload)
+    except (UploadLost, NotFound):
+        return True  # gone already
+    except StoreError:
+        return False  # counted and reported; the next sweep tries again
+    return True
+
+
+def _row_of(context: Context, upload: UploadRef) -> Row | None:
+    key = upload.key
+    if context.plan.names is Names.KEYED:
+        found = context.writer.call(
+            lambda ledger: list(ledger.query(
+                "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=?",
+                (upload.upload, upload.upload),
+            ))
+        )
+        row = found[0][0] if found else 0
+        return context.writer.call(lambda ledger: next(iter(ledger.rows("row=?", (row,))), None))
+    names = [key]
+    if context.mode is Mode.ENCRYPT:
+        names = [key.removesuffix(SUFFIX)] if key.endswith(SUFFIX) else []
+    elif context.mode is Mode.DECRYPT:
+        names = [key + SUFFIX, key]
+    for name in names:
+        row = context.writer.call(lambda ledger, name=name: ledger.by_key(name))
+        if row is not None and context.target_key(row) == key:
+            return row
+    return None
+
+
+def _is_ours(context: Context, upload: UploadRef, row: Row, sealed_at: datetime) -> bool:
+    recorded = context.writer.call(
+        lambda ledger: list(ledger.query(
+            "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=?",
+            (row.row, upload.upload, row.row, upload.upload),
+        ))
+    )
+    if recorded:
+        return True
+    attempts = (attempt_token(context.wave_id, row.row, generation) for generation in range(row.generation, 0, -1))
+    if context.target.capabilities.upload_needs_attempt:
+        return upload.upload in attempts
+    begun = row.generation > 0 and upload.started_at is not None and upload.started_at > sealed_at - _TOLERANCE
+    return begun and row.state in (State.READY, State.OPEN, State.FAILED)
+
+
+def _is_wanted(context: Context, upload: UploadRef, row: Row) -> bool:
+    current = context.writer.call(lambda ledger: ledger.upload(row.row))
+    return row.state is State.OPEN and current is not None and current.upload == upload.upload

@@ -1,0 +1,153 @@
+"""The errors of a migration, apart from those of stores (``providers.errors``) and envelopes.
+
+MigrationError                exit
+ +-- UsageError                 2   a flag, file or location makes no sense
+ |    +-- PlanInvalid           2   the wave file is not a valid plan
+ |    +-- PlanStale             2   the wave file is not the one this ledger was begun with
+ +-- NothingThere              10   no wave, plan or ledger at that place
+ +-- CapabilityMissing         13   a store cannot do what the plan asks
+ +-- LedgerError                1
+ |    +-- LedgerLocked         11   another run holds this ledger
+ |    +-- LedgerCorrupt         1   the ledger contradicts itself
+ |    +-- LedgerTooNew          1   written by a newer version
+ |    +-- LedgerForeign         1   belongs to another wave, or is an older copy of this one
+ |    +-- LedgerStorage         1   the disk under the ledger is full or failing
+ |    +-- IllegalTransition     1   an event that the state table does not allow
+ +-- IntegrityError             4   bytes are not what they must be
+ +-- SourceDrift                3   the source no longer is what the inventory listed
+ +-- Interrupted              130   the operator stopped the run
+
+Every class carries ``code`` (stable, part of JSON output), ``exit_code`` and, per instance, a ``hint``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "CapabilityMissing",
+    "IllegalTransition",
+    "IntegrityError",
+    "Interrupted",
+    "LedgerCorrupt",
+    "LedgerError",
+    "LedgerForeign",
+    "LedgerLocked",
+    "LedgerStorage",
+    "LedgerTooNew",
+    "MigrationError",
+    "NothingThere",
+    "PlanInvalid",
+    "PlanStale",
+    "SourceDrift",
+    "UsageError",
+]
+
+
+class MigrationError(Exception):
+    """Base of every error of ours; ``hint`` says what a person can do about it."""
+
+    code: ClassVar[str] = "migration-error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MigrationError):
+    """A flag, file or location makes no sense."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class PlanInvalid(UsageError):
+    """The wave file is not a valid plan."""
+
+    code = "plan-invalid"
+
+
+class PlanStale(UsageError):
+    """The wave file is not the one this ledger was begun with."""
+
+    code = "plan-stale"
+
+
+class NothingThere(MigrationError):
+    """No wave, plan or ledger at that place."""
+
+    code = "not-found"
+    exit_code = 10
+
+
+class CapabilityMissing(MigrationError):
+    """A store cannot do what the plan asks of it."""
+
+    code = "capability-missing"
+    exit_code = 13
+
+
+class LedgerError(MigrationError):
+    """The ledger cannot be used."""
+
+    code = "ledger"
+
+
+class LedgerLocked(LedgerError):
+    """Another run holds this ledger."""
+
+    code = "ledger-locked"
+    exit_code = 11
+
+
+class LedgerCorrupt(LedgerError):
+    """The ledger contradicts itself."""
+
+    code = "ledger-corrupt"
+
+
+class LedgerTooNew(LedgerError):
+    """The ledger was written by a newer version."""
+
+    code = "ledger-too-new"
+
+
+class LedgerForeign(LedgerError):
+    """The ledger belongs to another wave, or is an older copy of this one."""
+
+    code = "ledger-foreign"
+
+
+class LedgerStorage(LedgerError):
+    """The disk under the ledger is full or failing."""
+
+    code = "ledger-storage"
+
+
+class IllegalTransition(LedgerError):
+    """An event that the state table does not allow."""
+
+    code = "illegal-transition"
+
+
+class IntegrityError(MigrationError):
+    """Bytes are not what they must be."""
+
+    code = "integrity"
+    exit_code = 4
+
+
+class SourceDrift(MigrationError):
+    """The source no longer is what the inventory listed."""
+
+    code = "source-drifted"
+    exit_code = 3
+
+
+class Interrupted(MigrationError):
+    """The operator stopped the run."""
+
+    code = "interrupted"
+    exit_code = 130

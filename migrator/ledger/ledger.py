@@ -1,0 +1,275 @@
+"""The ledger of one wave: batches of events appended in one transaction with the states they lead to.
+
+Not thread-safe: one thread owns it (``writer.py``); readers open their own read-only ledger. Nothing here touches a
+store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from migrator.core.events import Event, GenerationStarted, ObjectRejected, ObjectsListed, ObjectSkipped
+from migrator.core.fold import fold
+from migrator.core.states import State
+from migrator.errors import LedgerCorrupt, LedgerForeign, PlanStale
+from migrator.ledger import chain
+from migrator.ledger.apply import apply
+from migrator.ledger.connection import create, open_existing, translated
+from migrator.ledger.rows import COLUMNS, Listed, PartRow, Row, UploadRow
+
+__all__ = ["Ledger", "key_hash"]
+
+
+def key_hash(key: str) -> int:
+    """A signed 64-bit digest of a key: the index on keys holds this, so that the key itself stands once."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+class Ledger:
+    """One ledger file, open.
+
+    Attributes:
+        wave_id: The wave's identity, 16 bytes.
+        head: Digest of the last batch.
+        seq: Number of the last batch.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, now_ms: Callable[[], int] | None = None) -> None:
+        self._connection = connection
+        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
+        with translated():
+            self.wave_id = bytes.fromhex(self.meta("wave_id") or "")
+            row = connection.execute("SELECT seq, digest FROM batches ORDER BY seq DESC LIMIT 1").fetchone()
+        self.seq: int = row[0] if row else 0
+        self.head: bytes = row[1] if row else chain.GENESIS
+        self._attribute_ids: dict[bytes, int] = {}
+
+    @classmethod
+    def create(cls, path: Path, *, wave_id: str, plan_digest: str, **extra: Any) -> Ledger:
+        """Make the ledger of a wave. ``extra`` are further meta values (the name key)."""
+        connection = create(path)
+        with translated(), connection:
+            connection.executemany(
+                "INSERT INTO meta (name, value) VALUES (?,?)",
+                [("wave_id", wave_id), ("plan_digest", plan_digest), *extra.items()],
+            )
+        return cls(connection)
+
+    @classmethod
+    def open(
+        cls, path: Path, *, wave_id: str, plan_digest: str | None = None, read_only: bool = False
+    ) -> Ledger:
+        """Open the ledger of a wave.
+
+        Raises:
+            LedgerForeign: It belongs to another wave.
+            PlanStale: The plan was changed since the ledger was begun.
+        """
+        ledger = cls(open_existing(path, read_only=read_only))
+        try:
+            if ledger.wave_id.hex() != wave_id:
+                raise LedgerForeign(
+                    "the ledger beside this wave file belongs to another wave",
+                    hint="put back the ledger folder of this wave, or make a new plan under another name",
+                )
+            if plan_digest is not None and ledger.meta("plan_digest") != plan_digest:
+                raise PlanStale(
+                    "the wave file was changed after its first run",
+                    hint="undo the change, or make a new plan with a new --wave name",
+                )
+        except Exception:
+            ledger.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event], prepare: Callable[[sqlite3.Connection], Any] | None = None) -> Any:
+        """Append one batch and the states it leads to, durably; all or nothing.
+
+        ``prepare`` runs first in the same transaction, for rows that events only refer to; its result is returned.
+        """
+        at_ms = self._now_ms()
+        wire = b"".join(map(chain.encode, events))
+        digest = chain.link(self.head, self.seq + 1, at_ms, wire)
+        with translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = prepare(self._connection) if prepare else None
+                apply(self._connection, events, wave_id=self.wave_id, at_ms=at_ms)
+                self._connection.execute(
+                    "INSERT INTO batches (seq, at_ms, digest, events) VALUES (?,?,?,?)",
+                    (self.seq + 1, at_ms, digest, wire),
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._attribute_ids.clear()
+                raise
+        self.seq += 1
+        self.head = digest
+        return result
+
+    def list_objects(self, first: int, listed: Sequence[Listed]) -> None:
+        """Enter one page of the inventory as rows ``first``, ``first + 1``..., durably."""
+        if not listed:
+            return
+        digest = hashlib.sha256()
+        for item in listed:
+            digest.update(cbor2.dumps(item[:7]))
+        last = first + len(listed) - 1
+        events: list[Event] = [ObjectsListed(first, last, digest.digest())]
+        for row, item in enumerate(listed, first):
+            if item.reject is not None:
+                events.append(ObjectRejected(row, item.reject))
+            elif item.skip is not None:
+                events.append(ObjectSkipped(row, item.skip))
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO objects (row, key, key_hash, size, state, kind, source_etag, source_version, "
+                "modified_ms, claims) VALUES (?,?,?,?,0,?,?,?,?,?)",
+                [(row, item[0], key_hash(item[0]), *item[1:7]) for row, item in enumerate(listed, first)],
+            )
+
+        self.append(events, insert)
+
+    def claim(self, rows: Sequence[Row], root: int) -> list[Row]:
+        """Start the next generation of these rows, durably, and give them back as they are now."""
+        ranges: list[tuple[int, int]] = []
+        for row in sorted(item.row for item in rows):
+            if ranges and ranges[-1][1] == row - 1:
+                ranges[-1] = (ranges[-1][0], row)
+            else:
+                ranges.append((row, row))
+        self.append([GenerationStarted(root, tuple(ranges))])
+        return [row for first, last in ranges for row in self.rows("row BETWEEN ? AND ?", (first, last))]
+
+    def set_meta(self, **values: Any) -> None:
+        """Write meta values, durably; for values that are no events (a claimed prefix, clock skew)."""
+        with translated(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", values.items())
+
+    def attributes_id(self, body: bytes) -> int:
+        """The id of an attributes body, entering it if it is new (durable with the next batch at the latest)."""
+        found = self._attribute_ids.get(body)
+        if found is None:
+            digest = hashlib.sha256(body).digest()
+            with translated():
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO attributes (digest, body) VALUES (?,?)", (digest, body)
+                )
+                (found,) = self._connection.execute(
+                    "SELECT id FROM attributes WHERE digest=?", (digest,)
+                ).fetchone()
+            if len(self._attribute_ids) < 4096:
+                self._attribute_ids[body] = found
+        return int(found)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """One statement in its own durable transaction, for tables that no event covers (notes, counters)."""
+        with translated(), self._connection:
+            self._connection.execute(statement, values)
+
+    def execute_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        """One statement with many values in one durable transaction, for marks that no event covers."""
+        with translated(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(statement, values)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def meta(self, name: str) -> Any:
+        """A meta value, or None."""
+        with translated():
+            row = self._connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, streamed."""
+        with translated():
+            yield from self._connection.execute(statement, values)
+
+    def rows(self, where: str, values: Sequence[Any] = (), limit: int = -1) -> list[Row]:
+        """Object rows in row order. ``where`` is our own SQL, never a user's text."""
+        found = self.query(f"SELECT {COLUMNS} FROM objects WHERE {where} ORDER BY row LIMIT ?", (*values, limit))
+        return [_row(values) for values in found]
+
+    def begun(self, after: int, limit: int) -> list[Row]:
+        """Rows that an earlier run began and did not finish, after row ``after``."""
+        return self.rows("row>? AND state IN (1, 2, 3, 4)", (after,), limit)
+
+    def planned(self, after: int, limit: int) -> list[Row]:
+        """Rows that no run has begun, after row ``after``."""
+        return self.rows("row>? AND state=0", (after,), limit)
+
+    def by_key(self, key: str) -> Row | None:
+        """The row of a source key (the last, if a bucket's old versions are rows too)."""
+        found = self.rows("key_hash=? AND key=? AND coalesce(kind, '') NOT IN "
+                          "('noncurrent-version', 'delete-marker', 'snapshot', 'soft-deleted')", (key_hash(key), key))
+        return found[-1] if found else None
+
+    def upload(self, row: int) -> UploadRow | None:
+        """The upload of a row."""
+        found = list(self.query(
+            "SELECT row, upload, attempt, part_units, source_header, header_sha256, opened_ms FROM uploads "
+            "WHERE row=?", (row,)))
+        return UploadRow.of(found[0]) if found else None
+
+    def parts(self, row: int) -> list[PartRow]:
+        """The acknowledged parts of a row, by number."""
+        return [
+            PartRow(*values)
+            for values in self.query(
+                "SELECT number, size, ciphertext_sha256, nonce_prefix, etag FROM parts WHERE row=? ORDER BY number",
+                (row,),
+            )
+        ]
+
+    def attributes(self, identifier: int) -> bytes:
+        """An attributes body by its id."""
+        for (body,) in self.query("SELECT body FROM attributes WHERE id=?", (identifier,)):
+            return bytes(body)
+        raise LedgerCorrupt("the ledger refers to attributes that it does not hold")
+
+    def counts(self) -> dict[State, tuple[int, int]]:
+        """Objects and source bytes by state."""
+        found = dict.fromkeys(State, (0, 0))
+        for state, number, size in self.query("SELECT state, count(*), sum(size) FROM objects GROUP BY state"):
+            found[State(state)] = (number, size)
+        return found
+
+    def audit(self) -> int:
+        """Check the chain and that folding its events gives every stored state; returns the number of batches.
+
+        Raises:
+            LedgerCorrupt: They disagree.
+        """
+        previous, expected, states = chain.GENESIS, 1, bytearray(1)
+        for seq, at_ms, digest, events in self.query("SELECT seq, at_ms, digest, events FROM batches ORDER BY seq"):
+            if seq != expected or chain.link(previous, seq, at_ms, events) != digest:
+                raise LedgerCorrupt(f"the chain of the ledger is broken at batch {seq}")
+            states = fold(chain.decode(events), states)
+            previous, expected = digest, seq + 1
+        for row, state in self.query("SELECT row, state FROM objects ORDER BY row"):
+            if row >= len(states) or states[row] != state:
+                raise LedgerCorrupt(f"row {row} of the ledger contradicts its events")
+        return expected - 1
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    row, key, size, state, generation, root, seen, *rest = values
+    return Row(row, key, size, State(state), generation, root, bool(seen), *rest)

@@ -1,0 +1,122 @@
+"""The ledger's own thread: group commit for many workers.
+
+``post`` hands an event over and returns at once; it is durable with the next batch (at most ``_LINGER`` seconds or
+``_GROUP`` events later). ``commit`` waits until it is durable. ``call`` runs any ledger method in this thread. Once
+a write has failed every later call raises the same error: nothing may go on without its ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, Queue
+from typing import Any, Final, TypeVar
+
+from migrator.core.events import Event
+from migrator.errors import LedgerError
+from migrator.ledger.ledger import Ledger
+
+__all__ = ["LedgerWriter"]
+
+_GROUP: Final = 256
+_LINGER: Final = 0.02
+_BACKLOG: Final = 1024
+_T = TypeVar("_T")
+_Item = tuple[list[Event], Callable[[Ledger], Any] | None, "Future[Any] | None"]
+
+
+class LedgerWriter:
+    """Owns a ledger until ``close``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._queue: Queue[_Item | None] = Queue(maxsize=_BACKLOG)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    def post(self, *events: Event) -> None:
+        """Hand events over; they are committed soon, in this order."""
+        self._check()
+        self._queue.put((list(events), None, None))
+
+    def commit(self, *events: Event) -> None:
+        """Hand events over and wait until they, and all posted before, are durable."""
+        self.call(None, *events)
+
+    def call(self, function: Callable[[Ledger], _T] | None, *events: Event) -> _T:
+        """Append ``events``, then run ``function`` with the ledger; wait for its result."""
+        self._check()
+        future: Future[Any] = Future()
+        self._queue.put((list(events), function, future))
+        result: _T = future.result()
+        return result
+
+    def close(self) -> None:
+        """Commit what was posted, stop the thread and close the ledger.
+
+        Raises:
+            LedgerError: The last commit failed.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        self._ledger.close()
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            events: list[Event] = []
+            futures: list[Future[Any]] = []
+            deadline = time.monotonic() + _LINGER
+            while item is not None:
+                more, function, future = item
+                events.extend(more)
+                if function is not None:
+                    self._commit(events, futures)
+                    events, futures = [], []
+                    self._answer(function, future)
+                    break
+                if future is not None:
+                    futures.append(future)
+                if len(events) >= _GROUP:
+                    break
+                try:
+                    # Someone who waits is served once the queue is empty; otherwise linger for company.
+                    wait = 0.0 if futures else deadline - time.monotonic()
+                    item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
+                except Empty:
+                    break
+            self._commit(events, futures)
+            if item is None:
+                return
+
+    def _commit(self, events: list[Event], futures: list[Future[Any]]) -> None:
+        if events and self._error is None:
+            try:
+                self._ledger.append(events)
+            except BaseException as error:  # noqa: BLE001 - handed to every later caller
+                self._error = error
+        for future in futures:
+            if self._error is not None:
+                future.set_exception(self._error)
+            else:
+                future.set_result(None)
+
+    def _answer(self, function: Callable[[Ledger], Any], future: Future[Any] | None) -> None:
+        assert future is not None
+        if self._error is not None:
+            future.set_exception(self._error)
+            return
+        try:
+            future.set_result(function(self._ledger))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+            if isinstance(error, LedgerError):
+                self._error = error
+            future.set_exception(error)
