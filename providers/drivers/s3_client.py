@@ -10,13 +10,12 @@ import os
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
 import boto3
 import botocore.config
 import botocore.exceptions
-from botocore import UNSIGNED
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
@@ -35,6 +34,13 @@ __all__ = ["S3Client"]
 
 _UNRESERVED: Final = "~"
 _OK: Final = range(200, 300)
+
+
+def _addressing(settings: S3Settings) -> Literal["path", "virtual"]:
+    if settings.addressing != "auto":
+        return settings.addressing
+    # AWS wants virtual hosts, whose certificates match one label only; every other store takes paths.
+    return "virtual" if settings.endpoint_url is None and "." not in settings.bucket else "path"
 
 
 class S3Client:
@@ -62,7 +68,8 @@ class S3Client:
         self._trusted = trusted
         self._boto: Any = None
         self._boto_lock = threading.Lock()
-        url = self._bucket_url(settings, trusted)
+        self._addressing = _addressing(settings)
+        url = self._bucket_url()
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigInvalid("the endpoint of an S3 site is http(s)://host[:port][/prefix]")
@@ -87,7 +94,7 @@ class S3Client:
         """The boto3 client, made on first use: it takes half a second, and many drivers never need it."""
         with self._boto_lock:
             if self._boto is None:
-                self._boto = self._client(self._settings, self._trusted, unsigned=False)
+                self._boto = self._new_boto()
             return self._boto
 
     def request(
@@ -155,14 +162,15 @@ class S3Client:
         frozen = credentials.get_frozen_credentials()
         return Credential(frozen.access_key, frozen.secret_key, frozen.token)
 
-    def _client(self, settings: S3Settings, trusted: str, *, unsigned: bool) -> Any:
+    def _new_boto(self) -> Any:
+        settings = self._settings
         return self._session.client(
             "s3",
             endpoint_url=settings.endpoint_url,
-            verify=trusted,
+            verify=self._trusted,
             config=botocore.config.Config(
-                signature_version=UNSIGNED if unsigned else "s3v4",
-                s3={"addressing_style": settings.addressing},
+                signature_version="s3v4",
+                s3={"addressing_style": self._addressing},
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 # Over https boto3 would send a trailer, which some stores refuse and one writes into objects.
                 request_checksum_calculation="when_required",
@@ -174,15 +182,12 @@ class S3Client:
             ),
         )
 
-    def _bucket_url(self, settings: S3Settings, trusted: str) -> str:
-        """The bucket's URL, by botocore's endpoint and addressing rules where the site leaves them open."""
-        if settings.endpoint_url is not None and settings.addressing == "path":
-            return f"{settings.endpoint_url.rstrip('/')}/{settings.bucket}/"
-        asker = self._client(settings, trusted, unsigned=True)
-        try:
-            url: str = asker.generate_presigned_url(
-                "get_object", Params={"Bucket": settings.bucket, "Key": "k"}
-            )
-        finally:
-            asker.close()
-        return urlsplit(url)._replace(query="").geturl().removesuffix("k")
+    def _bucket_url(self) -> str:
+        """The bucket's URL, with a slash at its end."""
+        endpoint = self._settings.endpoint_url
+        if endpoint is None:
+            endpoint = str(self.boto.meta.endpoint_url)
+        parts = urlsplit(endpoint.rstrip("/"))
+        if self._addressing == "virtual":
+            return parts._replace(netloc=f"{self.bucket}.{parts.netloc}").geturl() + "/"
+        return f"{parts.geturl()}/{self.bucket}/"

@@ -19,7 +19,8 @@ class S3Settings:
         bucket: Name of the bucket.
         endpoint_url: ``http(s)://host[:port][/prefix]``; None means AWS itself.
         region: Region of the SigV4 scope.
-        addressing: Whether the bucket stands in the path or in the host name; ``auto`` follows botocore.
+        addressing: Whether the bucket stands in the path or in the host name. ``auto`` puts it in the host
+            name at AWS itself and in the path elsewhere.
         aws_profile: Section of the AWS configuration files to take credentials from.
         access_key: Static access key; without it botocore's own chain is asked.
         secret_key: Static secret key.

@@ -1,5 +1,6 @@
 """The S3 driver before a store that answers what the test says: loopback, raw bytes."""
 
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from providers.drivers.s3 import S3Driver, S3Settings
+from providers.drivers.s3_client import S3Client
 from providers.drivers.s3_wire import Answer, Endpoint, Pool, ProtocolError
 from providers.errors import (
     ConditionFailed,
+    ConfigInvalid,
     RangeInvalid,
     StoreError,
     Throttled,
@@ -169,6 +172,39 @@ def test_cut_and_foreign_answers_are_errors(raw: bytes, error: type[Exception]) 
         exchange(server)
 
 
+def test_a_proxy_is_asked_for_the_whole_address() -> None:
+    """A plain-http store behind a proxy: absolute target, and the proxy's own credentials for it alone."""
+    with store(answer("200 OK", b"x")) as server:
+        proxy = f"http://user:p%40ss@127.0.0.1:{server.server_address[1]}"
+        pool = Pool(
+            Endpoint("http", "store.example", 9000, proxy),
+            trust=None,
+            keep=1,
+            connect_timeout=5,
+            read_timeout=5,
+        )
+        try:
+            pool.exchange("GET", "/bucket/key", {"host": "store.example:9000"})
+        finally:
+            pool.close()
+        assert server.seen[0].startswith(b"GET http://store.example:9000/bucket/key HTTP/1.1\r\n")
+        assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in server.seen[0]
+
+
+def test_a_store_that_keeps_silent_is_given_up() -> None:
+    """Silence longer than the read timeout is a temporary error."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pool = Pool(
+            Endpoint("http", "127.0.0.1", silent.getsockname()[1]),
+            trust=None,
+            keep=1,
+            connect_timeout=5,
+            read_timeout=0.05,
+        )
+        with pytest.raises(BlockingIOError):
+            pool.exchange("GET", "/", {})
+
+
 def read(raw: bytes, span: Span | None, pin: Pin | None, **changes: object) -> bytes:
     with store(raw) as server, driver(server, **changes) as opened:
         return bytes(opened.read(KEY, span=span, pin=pin).data)
@@ -282,3 +318,46 @@ def test_refusals_of_a_read_are_translated(raw: bytes, error: type[StoreError], 
         translated = opened.translate(caught.value)
         assert isinstance(translated, error)
         assert translated.retry_after == after
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "addressing", "bucket", "host", "base"),
+    [
+        ("https://oos.example/", "auto", "b", "oos.example", "/b"),
+        ("https://space.example/spaces/one", "path", "b", "space.example", "/spaces/one/b"),
+        ("https://s3.example:9000", "virtual", "b", "b.s3.example:9000", ""),
+        (None, "auto", "b", "b.s3.eu-west-3.amazonaws.com", ""),
+        (None, "auto", "dotted.name", "s3.eu-west-3.amazonaws.com", "/dotted.name"),
+    ],
+)
+def test_the_bucket_stands_where_the_store_wants_it(
+    endpoint: str | None, addressing: str, bucket: str, host: str, base: str
+) -> None:
+    """In the path or in the host name, after whatever path the endpoint has."""
+    client = S3Client(
+        S3Settings(
+            bucket=bucket,
+            region="eu-west-3",
+            endpoint_url=endpoint,
+            addressing=addressing,  # type: ignore[arg-type]
+            access_key=Secret("AK"),
+            secret_key=Secret("SK"),
+        )
+    )
+    try:
+        assert (client._pool._endpoint.authority, client._base) == (host, base)
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://host", "host:9000", "https://"])
+def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+    """The error says what an endpoint looks like."""
+    with pytest.raises(ConfigInvalid, match="http"):
+        S3Driver(S3Settings(bucket="b", region="gra", endpoint_url=endpoint, addressing="path"))
+
+
+def test_half_a_key_pair_is_refused() -> None:
+    """An access key without its secret would fall through to other credentials of this machine."""
+    with pytest.raises(ConfigInvalid, match="secret"):
+        S3Driver(S3Settings(bucket="b", region="gra", endpoint_url="http://h", access_key=Secret("AK")))
