@@ -92,9 +92,6 @@ def _tables(folder: Path) -> Iterator[Item]:
             for block in _rows(name, make, size * _MIB):
                 file.write(block)
         yield Item(key=f"omop/{name}.csv", path=path, content_type="text/csv", metadata=metadata)
-    header = (
-        "drug_exposure_id,person_id,drug_concept_id,drug_exposure_start_date,drug_type_concept_id,quantity"
-    )
     for year in range(2019, 2025):
         path = folder / f"drug_exposure-{year}.csv.gz"
         with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
