@@ -135,11 +135,32 @@ class LimitLayer(Layer):
         super().__init__(inner)
         self._limiter = limiter
 
-    def _call(self, operation: str, method: Callable[..., T], *args: Any, **named: Any) -> T:  # noqa: ARG002
+    def _call(self, operation: str, method: Callable[..., T], *args: Any, **named: Any) -> T:
+        del operation
+        result = self._placed(method, *args, **named)
+        self._limiter.succeeded()
+        return result
+
+    def _stream(self, operation: str, method: Callable[..., Iterator[T]], *args: Any) -> Iterator[T]:
+        del operation
+        end: Any = object()
+        items = self._placed(method, *args)
+        self._limiter.release()
+        while True:
+            # A place is held while the store works, not while the caller thinks about an item; and an item is
+            # no request, so it does not make the limit grow.
+            item = self._placed(next, items, end)
+            self._limiter.release()
+            if item is end:
+                return
+            yield item
+
+    def _placed(self, method: Callable[..., T], *args: Any, **named: Any) -> T:
+        """Call with a place taken; after a success it is the caller's to give back."""
         limiter = self._limiter
         limiter.acquire()
         try:
-            result = method(*args, **named)
+            return method(*args, **named)
         except Exception as error:
             failure = self.translate(error)
             if isinstance(failure, Throttled):
@@ -150,15 +171,3 @@ class LimitLayer(Layer):
         except BaseException:
             limiter.release()
             raise
-        limiter.succeeded()
-        return result
-
-    def _stream(self, operation: str, method: Callable[..., Iterator[T]], *args: Any) -> Iterator[T]:
-        items = self._call(operation, method, *args)
-        end = object()
-        while True:
-            # A place is held while the store works, not while the caller thinks about an item.
-            item = self._call(operation, next, items, end)
-            if item is end:
-                return
-            yield item

@@ -1,4 +1,4 @@
-"""Every test here that asks for `store` runs on each server in each shape, less what a server is excused from."""
+"""Every test that asks for `store` runs on each server in each shape, less what a server is excused from."""
 
 from __future__ import annotations
 

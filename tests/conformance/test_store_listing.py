@@ -110,9 +110,10 @@ def test_extras_of_a_plain_bucket(store: ObjectStore) -> None:
     put(store, "twice", b"1")
     put(store, "twice", b"2")
     try:
-        assert list(store.list_extras()) == []
-    except Unsupported as error:
-        assert error.operation == "list_extras"
+        found = list(store.list_extras())
+    except Unsupported:
+        found = []
+    assert found == []
 
 
 def test_versions(harness: object) -> None:

@@ -1,6 +1,6 @@
 """What the conformance suite runs against: servers as data, and stores opened on them in three shapes.
 
-A server's file under `tests/conformance/servers` names its profile, what it can do less than that profile says and
+A file of `tests/conformance/servers` names a server's profile, what it can do less than that profile says and
 why, and each test that it is known to fail and why. A known failure that passes fails the run.
 """
 
