@@ -50,9 +50,8 @@ def large(bench: Bench) -> Result:
     """Four objects of 1 GiB."""
 
     def flags(chunk: str, concurrency: int, *more: str) -> tuple[str, ...]:
-        return ("--transfers", "4", "--checkers", "4", "--s3-chunk-size", chunk) + (
-            ("--s3-upload-concurrency", str(concurrency), *more)
-        )
+        parts = ("--s3-chunk-size", chunk, "--s3-upload-concurrency", str(concurrency))
+        return ("--transfers", "4", "--checkers", "4", *parts, *more)
 
     candidates = [
         flags("16Mi", 4, "--multi-thread-streams", "8"),
@@ -68,16 +67,14 @@ def large(bench: Bench) -> Result:
 def _race(bench: Bench, load: _Load, what: str) -> Result:
     result = Result(name=load.name, what=what)
     with bench.store("source") as source:
-        bucket = source.new_bucket("source")
+        race = _Race(bench=bench, load=load, source=source, bucket=source.new_bucket("source"), result=result)
         bench.note(f"{load.name}: filling the source")
-        _fill(bench, source, bucket, load)
-        ours = partial(_havre, bench, load, source, bucket)
-        theirs = partial(_rclone, bench, load, source, bucket)
-        best = _calibrate(bench, load, theirs, result)
+        race.fill()
+        best = race.calibrate()
         contenders: list[tuple[str, Callable[[], None]]] = [
-            (_OURS, partial(ours, result)),
-            (_EQUAL, partial(theirs, result, _EQUAL, ("--transfers", _WORKERS, "--checkers", _WORKERS))),
-            (_BEST, partial(theirs, result, _BEST, best)),
+            (_OURS, race.havre),
+            (_EQUAL, partial(race.rclone, _EQUAL, ("--transfers", _WORKERS, "--checkers", _WORKERS))),
+            (_BEST, partial(race.rclone, _BEST, best)),
         ]
         for number in range(bench.rounds):
             # Each round begins with another contender: none has the warm or the tired machine to itself.
@@ -90,72 +87,79 @@ def _race(bench: Bench, load: _Load, what: str) -> Result:
     return result
 
 
-def _fill(bench: Bench, source: S3Server, bucket: str, load: _Load) -> None:
-    with bench.place("originals") as originals:
-        random_files(originals, load.count, load.size)
-        rclone = _between(originals, source, source, bucket)
-        rclone.run("copy", str(originals), f"source:{bucket}", "--transfers", "8")
-    check(weigh(source, bucket) == (load.count, load.count * load.size), "the source is complete")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Race:
+    """Both contenders before the same source; each run gets a new and empty target."""
 
+    bench: Bench
+    load: _Load
+    source: S3Server
+    bucket: str
+    result: Result
 
-def _between(folder: Path, source: S3Server, target: S3Server, bucket: str) -> Rclone:
-    password = Rclone.new_password()
-    return Rclone(folder=folder, source=source, target=target, target_bucket=bucket, password=password)
+    def fill(self) -> None:
+        """Put the load into the source."""
+        load = self.load
+        with self.bench.place("originals") as originals:
+            random_files(originals, load.count, load.size)
+            filler = self._rclone(originals, self.source, self.bucket)
+            filler.run("copy", str(originals), f"source:{self.bucket}", "--transfers", "8")
+        check(
+            weigh(self.source, self.bucket) == (load.count, load.count * load.size), "the source is complete"
+        )
 
+    def havre(self) -> None:
+        """Measure one round of havre."""
+        count = self.load.count
+        with self.bench.store("target") as target, self.bench.place("havre") as folder:
+            into = target.new_bucket("target")
+            havre = Havre(folder=folder, sites={"source": self.source, "target": target}).prepare()
+            planned = havre.plan(f"source:{self.bucket}", f"target:{into}", "wave")
+            self.result.add("havre plan (not counted)", planned)
+            moved = havre.run("migrate", "wave.toml", "--verify", "full", "--workers", _WORKERS)
+            self.result.add(_OURS, moved)
+            havre.check_all_verified("wave", count)
+            stored, _ = weigh(target, into, without=[_OWN])
+            check(stored == count, f"havre stored {count} objects (there are {stored})")
 
-def _havre(bench: Bench, load: _Load, source: S3Server, bucket: str, result: Result) -> None:
-    with bench.store("target") as target, bench.place("havre") as folder:
-        into = target.new_bucket("target")
-        havre = Havre(folder=folder, sites={"source": source, "target": target}).prepare()
-        result.add("havre plan (not counted)", havre.plan(f"source:{bucket}", f"target:{into}", "wave"))
-        cost = havre.run("migrate", "wave.toml", "--verify", "full", "--workers", _WORKERS)
-        result.add(_OURS, cost)
-        havre.check_all_verified("wave", load.count)
-        stored, _ = weigh(target, into, without=[_OWN])
-        check(stored == load.count, f"havre stored {load.count} objects (there are {stored})")
+    def rclone(self, name: str, flags: Sequence[str], into: Result | None = None) -> None:
+        """Measure one round of rclone: a copy and a check that reads everything back."""
+        result = self.result if into is None else into
+        # What only a copy knows is no flag of a check.
+        for_check = [flag for flag in flags if flag != "--no-check-dest"]
+        with self.bench.store("target") as target, self.bench.place("rclone") as folder:
+            rclone = self._rclone(folder, target, target.new_bucket("target"))
+            copied = rclone.run("copy", f"source:{self.bucket}", "crypt:", *flags)
+            checked = rclone.run("check", f"source:{self.bucket}", "crypt:", "--download", *for_check)
+            result.add(name, copied + checked)
+            result.add(f"{name}: copy", copied)
+            result.add(f"{name}: check --download", checked)
+            stored, _ = weigh(target, rclone.target_bucket)
+            check(stored == self.load.count, f"rclone stored {self.load.count} objects (there are {stored})")
+            # cryptcheck asks the target for its MD5 and computes from the source what it should be. That
+            # proves less than reading back, so it is shown and counts nowhere.
+            light = rclone.run("cryptcheck", f"source:{self.bucket}", "crypt:", *for_check)
+            result.add(f"{name}: copy and cryptcheck (proves less)", copied + light)
 
+    def calibrate(self) -> Sequence[str]:
+        """Run rclone once with each candidate, and return the flags that were quickest."""
+        trial = Result(name="calibration", what="")
+        walls = []
+        for flags in self.load.candidates:
+            name = f"calibration: rclone {' '.join(flags)}"
+            self.rclone(name, flags, into=trial)
+            self.result.rounds[name] = trial.rounds[name]
+            walls.append(costs_of(trial, name, "wall")[0])
+            self.bench.note(f"{self.load.name}: {name}: {walls[-1]:.2f} s")
+        best = self.load.candidates[walls.index(min(walls))]
+        self.result.remarks.append(f"{_BEST}: {' '.join(best)}")
+        return best
 
-def _rclone(
-    bench: Bench,
-    load: _Load,
-    source: S3Server,
-    bucket: str,
-    result: Result,
-    name: str,
-    flags: tuple[str, ...],
-) -> None:
-    with bench.store("target") as target, bench.place("rclone") as folder:
-        rclone = _between(folder, source, target, target.new_bucket("target"))
-        copied = rclone.run("copy", f"source:{bucket}", "crypt:", *flags)
-        checked = rclone.run("check", f"source:{bucket}", "crypt:", "--download", *_for_check(flags))
-        result.add(name, copied + checked)
-        result.add(f"{name}: copy", copied)
-        result.add(f"{name}: check --download", checked)
-        stored, _ = weigh(target, rclone.target_bucket)
-        check(stored == load.count, f"rclone stored {load.count} objects (there are {stored})")
-        # cryptcheck asks the target for its MD5 and computes what it should be from the source: less
-        # than a check by reading back. It is shown, and counted nowhere.
-        light = rclone.run("cryptcheck", f"source:{bucket}", "crypt:", *_for_check(flags))
-        result.add(f"{name}: copy and cryptcheck (less is proved)", copied + light)
-
-
-def _for_check(flags: tuple[str, ...]) -> list[str]:
-    """The flags of a copy that mean something to a check."""
-    return [flag for flag in flags if flag != "--no-check-dest"]
-
-
-def _calibrate(bench: Bench, load: _Load, theirs: Callable[..., None], result: Result) -> tuple[str, ...]:
-    """Run rclone once with each candidate, and return the flags that were quickest."""
-    trial = Result(name="calibration", what="")
-    for number, flags in enumerate(load.candidates):
-        theirs(trial, str(number), flags)
-        wall = costs_of(trial, str(number), "wall")[0]
-        bench.note(f"{load.name}: looking for rclone's best: {wall:.2f} s with {' '.join(flags)}")
-        result.rounds[f"calibration: {' '.join(flags)}"] = trial.rounds[str(number)]
-    walls = [costs_of(trial, str(number), "wall")[0] for number in range(len(load.candidates))]
-    best = load.candidates[walls.index(min(walls))]
-    result.remarks.append(f"{_BEST}: {' '.join(best)}")
-    return best
+    def _rclone(self, folder: Path, target: S3Server, bucket: str) -> Rclone:
+        password = Rclone.new_password()
+        return Rclone(
+            folder=folder, source=self.source, target=target, target_bucket=bucket, password=password
+        )
 
 
 def _judge(result: Result, load: _Load) -> None:
