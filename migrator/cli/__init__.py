@@ -1,0 +1,1 @@
+"""The ``havre`` command: composition root, parsing and printing only. Nothing imports it."""

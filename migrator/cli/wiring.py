@@ -1,0 +1,104 @@
+"""The composition root: from a configuration and an environment to open stores. Nothing else reads either."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from providers.errors import StoreError, Throttled
+from providers.location import Location
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from migrator.cli.group import Invocation
+    from migrator.engine.opening import Opener
+    from providers.store import ObjectStore
+
+__all__ = ["Pace", "absolute_location", "load_opener", "wave_files"]
+
+
+def absolute_location(text: str) -> str:
+    """A location that means the same from every directory: local paths become absolute.
+
+    Raises:
+        ConfigInvalid: The text is no location.
+    """
+    location = Location.parse(text)
+    return os.path.abspath(os.path.expanduser(text)) if location.is_local else str(location)  # noqa: PTH100, PTH111 - links stay as they are
+
+
+class Pace:
+    """An observer that counts what the stores asked us to send more slowly, for the display."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.throttled = 0
+        self.failed = 0
+
+    def on_request(
+        self,
+        operation: str,  # noqa: ARG002 - the observer's signature
+        seconds: float,  # noqa: ARG002 - see above
+        sent: int,  # noqa: ARG002 - see above
+        received: int,  # noqa: ARG002 - see above
+        error: StoreError | None,
+    ) -> None:
+        """Count a request that ended."""
+        if error is None or error.retry.value != "later":
+            return
+        with self._lock:
+            self.failed += 1
+            if isinstance(error, Throttled):
+                self.throttled += 1
+
+
+def load_opener(
+    invocation: Invocation,
+    *,
+    stop: threading.Event | None = None,
+    connections: int | None = None,
+    pace: Pace | None = None,
+) -> Opener:
+    """Read the configuration and return the function that opens its locations.
+
+    Args:
+        invocation: Names the configuration, if the operator did.
+        stop: Ends waits between retries.
+        connections: Most requests in flight at one endpoint.
+        pace: Counts what is retried.
+
+    Raises:
+        ConfigInvalid: The configuration says what it may not say.
+    """
+    from providers.opening import open_store  # noqa: PLC0415 - commands that open nothing start faster
+    from providers.sites import Sites  # noqa: PLC0415 - see above
+
+    sites = Sites.load(invocation.config, os.environ)
+
+    def opener(text: str, read_only: bool) -> ObjectStore:  # noqa: FBT001 - the engine's signature
+        return open_store(
+            Location.parse(text),
+            sites,
+            environ=os.environ,
+            read_only=read_only,
+            observer=pace,
+            max_connections=connections,
+            stop=stop,
+        )
+
+    return opener
+
+
+def wave_files(invocation: Invocation, path: Path) -> WaveFiles:
+    """The files of a wave; from here on a crash report goes into its folder."""
+    from migrator.engine.files import WaveFiles  # noqa: PLC0415 - commands without a wave start faster
+
+    files = WaveFiles(path)
+    invocation.folder = files.folder
+    return files
+
+
+if TYPE_CHECKING:
+    from migrator.engine.files import WaveFiles
