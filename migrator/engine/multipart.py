@@ -239,6 +239,7 @@ class LargeTransfer:
     def _complete(self) -> None:
         context, row = self.context, self.row
         plaintext = self._hash.result() if self._hash is not None else None
+        context.check_plain(row, plaintext)
         assert self._upload is not None
         receipts = [
             PartReceipt(
@@ -297,6 +298,7 @@ class LargeTransfer:
         digest = self._check.result()
         if self.context.source.capabilities.pin == "weak" and self.context.mode is not Mode.REWRAP:
             self._reread(digest)
+        self.context.check_plain(self.row, digest)
         self.context.writer.post(ObjectVerified(self.row.row, str(Level.FULL), digest))
         self._done("verified")
 

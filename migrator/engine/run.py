@@ -12,9 +12,9 @@ from migrator.core.events import RunEnded, RunStarted
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
 from migrator.engine.book import write_book
-from migrator.engine.context import Context, Stop
+from migrator.engine.context import Context, Record, Stop
 from migrator.engine.dispatch import Dispatcher
-from migrator.engine.epoch import raise_epoch
+from migrator.engine.epoch import Epoch, raise_epoch
 from migrator.engine.files import WaveFiles
 from migrator.engine.inventory import sealed, take_inventory
 from migrator.engine.opening import Opener
@@ -46,8 +46,11 @@ def migrate(
     progress: Progress,
     stop: Stop,
     on_event: OnEvent | None = None,
+    record: Record | None = None,
 ) -> Report:
     """Run a wave to its end, or to where it has to stop; run it again to carry on.
+
+    ``record`` is given when the wave moves an earlier one's objects back: it names them, and what they must be.
 
     Raises:
         MigrationError: The run could not begin, or its ledger failed.
@@ -57,13 +60,22 @@ def migrate(
     began = time.monotonic()
     progress.phase = "opening"
     with open_session(
-        plan, files, opener, settings, identities=identities, progress=progress, stop=stop, may_begin=True
+        plan,
+        files,
+        opener,
+        settings,
+        identities=identities,
+        progress=progress,
+        stop=stop,
+        may_begin=True,
+        record=record,
     ) as context:
         context.source.check()
         context.target.check()
         resumed = context.writer.call(sealed)
         notes = _notes(context, resumed=resumed)
-        epoch = raise_epoch(context)
+        # What is moved back lands among other people's files: no record of ours is left there.
+        epoch = raise_epoch(context) if record is None else Epoch(0, 0.0)
         seed = context.sample_seed if settings.verify is Level.SAMPLE else None
         context.writer.commit(
             RunStarted(json.dumps(owner()), __version__, epoch.number, str(settings.verify), seed)

@@ -16,7 +16,7 @@ from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
 from migrator.engine.attributes import AttributeFit
 from migrator.engine.budget import Buffers, MemoryBudget
-from migrator.engine.context import Context, Stop
+from migrator.engine.context import Context, Record, Stop
 from migrator.engine.files import WaveFiles
 from migrator.engine.opening import Opener
 from migrator.engine.progress import Progress
@@ -60,6 +60,7 @@ def open_session(
     stop: Stop,
     may_begin: bool,
     with_roots: bool = True,
+    record: Record | None = None,
 ) -> Iterator[Context]:
     """A wave ready to be worked on, alone.
 
@@ -119,6 +120,7 @@ def open_session(
             bandwidth=Bandwidth(settings.bandwidth, sleep=stop.event.wait),
             fit=AttributeFit(target, writer),
             sample_seed=seed,
+            record=record,
         )
 
 

@@ -64,6 +64,8 @@ def prepare(context: Context, row: Row, start: memoryview | None = None, *, part
 def carry_attributes(context: Context, row: Row, found: Attributes | None) -> tuple[Attributes, int | None]:
     """What is written with the object, and the id of what the ledger keeps for the metadata book."""
     attributes = found or NO_ATTRIBUTES
+    if context.record is not None:
+        attributes = context.record.attributes(row.key) or attributes
     if context.plan.tags:
         tags = context.source.read_tags(Key(row.key), version=row.source_pin.version)
         attributes = replace(attributes, tags=dict(tags) or None)
@@ -108,6 +110,7 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
         )
         plain_sha256 = sha256(plain)
         body_sha256 = sha256(body)
+    context.check_plain(row, plain_sha256)
     options = put_options(context, row, attributes, replace=replacing)
     meta = put_settled(context, row, key, body, options, sha256=body_sha256)
     context.progress.add(sent=len(body))

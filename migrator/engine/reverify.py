@@ -1,0 +1,209 @@
+"""``havre verify``: prove again what stands at the target, long after the run, with or without a private key.
+
+Without an identity every stored byte is compared with the digests recorded when it was sent. With one, each object is
+opened through its own header as any reader would, and its plain bytes are hashed and compared as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Final
+
+from migrator.core.events import ObjectRejected, ObjectVerified
+from migrator.core.modes import Level
+from migrator.core.plan import Plan
+from migrator.engine.codec import HEADER_PROBE, SourceHeader
+from migrator.engine.context import Context, Stop
+from migrator.engine.files import WaveFiles
+from migrator.engine.opening import Opener
+from migrator.engine.progress import Progress
+from migrator.engine.readback import Expected, check_ciphertext, level_for, look
+from migrator.engine.report import Report, lowest_level, problem_rows, tally
+from migrator.engine.session import open_session
+from migrator.engine.settings import Settings
+from migrator.envelope.arithmetic import CIPHER_SEGMENT, plain_length
+from migrator.envelope.errors import EnvelopeError, NoMatch
+from migrator.envelope.keys import Identity
+from migrator.errors import IntegrityError, Interrupted, LedgerError, MigrationError
+from migrator.ledger.rows import Row
+from providers.errors import NotFound, StoreError
+from providers.model import Span
+
+__all__ = ["reverify"]
+
+_PAGE: Final = 256
+_SEGMENTS: Final = 64
+
+
+def reverify(
+    plan: Plan,
+    files: WaveFiles,
+    opener: Opener,
+    settings: Settings,
+    *,
+    identities: tuple[Identity, ...] = (),
+    progress: Progress,
+    stop: Stop,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Report:
+    """Verify every stored object of a wave again, at ``settings.verify``.
+
+    Raises:
+        NothingThere: The wave has not run yet.
+        MigrationError, StoreError: The verification could not begin, or no identity opens the objects.
+    """
+    tell = on_event or (lambda _event: None)
+    began = time.monotonic()
+    with open_session(
+        plan,
+        files,
+        opener,
+        settings,
+        identities=identities,
+        progress=progress,
+        stop=stop,
+        may_begin=False,
+        with_roots=False,
+    ) as context:
+        context.target.check()
+        counts, size = context.writer.call(tally)
+        progress.phase = "verifying"
+        progress.total_objects = counts["stored"] + counts["verified"] + counts["rejected"]
+        progress.total_bytes = size["stored"]
+        differing, error = _Differences(context, tell), None
+        try:
+            with ThreadPoolExecutor(settings.workers, thread_name_prefix="verify") as pool:
+                for page in _pages(context):
+                    list(pool.map(differing.check, page))
+        except LedgerError:
+            raise
+        except (StoreError, MigrationError, EnvelopeError) as caught:
+            error = caught
+        if stop and error is None:
+            error = stop.reason or Interrupted("stopped on request")
+        counts, size = context.writer.call(tally)
+        problems = context.writer.call(lambda ledger: list(problem_rows(ledger, names=False, limit=20)))
+        notes = [] if identities or not plan.mode.seals else [
+            "no identity was given: every stored byte was compared with what was sent; nothing was decrypted"
+        ]
+        return Report(
+            wave=plan.wave,
+            state="interrupted" if isinstance(error, Interrupted) else "stopped" if error else "done",
+            exit_code=_exit_code(error, differing.found),
+            counts=counts,
+            bytes=size,
+            level=context.writer.call(lowest_level),
+            seconds=time.monotonic() - began,
+            notes=tuple(notes),
+            problems=tuple(problems),
+            error=error,
+        )
+
+
+def _exit_code(error: BaseException | None, differing: int) -> int:
+    if differing:
+        return 4
+    return int(getattr(error, "exit_code", 1)) if error is not None else 0
+
+
+def _pages(context: Context) -> Any:
+    after = 0
+    while not context.stop:
+        # Rejected rows that were stored once are looked at again: a damaged read may have been the network's fault.
+        rows = context.writer.call(
+            lambda ledger, after=after: ledger.rows(
+                "row>? AND state IN (3, 5, 8) AND stored_size IS NOT NULL", (after,), _PAGE
+            )
+        )
+        if not rows:
+            return
+        after = rows[-1].row
+        yield list(islice(rows, _PAGE))
+
+
+class _Differences:
+    """Checks rows from several threads and counts what differs."""
+
+    def __init__(self, context: Context, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._context = context
+        self._tell = tell
+        self.found = 0
+
+    def check(self, row: Row) -> None:
+        """Verify one row and record the outcome."""
+        context = self._context
+        if context.stop:
+            return
+        try:
+            level = level_for(context, row)
+            digest = _check(context, row, level)
+        except IntegrityError as error:
+            with context.lock:
+                self.found += 1
+            context.writer.commit(ObjectRejected(row.row, f"verification: {error.message}"))
+            context.progress.finish("rejected", row.size)
+            self._tell({"event": "object-differs", "row": row.row, "reason": error.message})
+            return
+        if level is not Level.NONE:
+            known = row.plaintext_sha256 is not None
+            context.writer.post(ObjectVerified(row.row, str(level), None if known else digest))
+        context.progress.finish("verified", row.size)
+
+
+def _check(context: Context, row: Row, level: Level) -> bytes | None:
+    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    if level is not Level.FULL:
+        expected = Expected(
+            key=context.target_key(row),
+            size=row.stored_size or 0,
+            pin=row.target_pin,
+            plaintext_sha256=row.plaintext_sha256,
+            ciphertext_sha256=row.ciphertext_sha256,
+        )
+        look(context, expected, level)
+        return None
+    check_ciphertext(context, row, upload, parts)
+    if not context.identities or not context.mode.seals:
+        return None
+    return _decrypted(context, row)
+
+
+def _decrypted(context: Context, row: Row) -> bytes:
+    """The plain digest of an object opened through its own header, as any reader would.
+
+    Raises:
+        NoMatch: No identity opens it.
+        IntegrityError: It does not open to what was read at the source.
+    """
+    size, digest = row.stored_size or 0, hashlib.sha256()
+    try:
+        start = _stored(context, row, 0, min(size, HEADER_PROBE))
+        header = SourceHeader(start, context.identities)
+        plain_length(size - header.length)
+        step = _SEGMENTS * CIPHER_SEGMENT
+        for at in range(header.length, size, step):
+            length = min(step, size - at)
+            sealed = _stored(context, row, at, length)
+            digest.update(header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size))
+    except NoMatch:
+        raise
+    except EnvelopeError as error:
+        raise IntegrityError(error.message) from None
+    if row.plaintext_sha256 is not None and digest.digest() != row.plaintext_sha256:
+        raise IntegrityError("the stored bytes open to something else than what was read")
+    return digest.digest()
+
+
+def _stored(context: Context, row: Row, start: int, length: int) -> memoryview:
+    try:
+        data = context.target.read(
+            context.target_key(row), span=Span(start=start, length=length), pin=row.target_pin
+        ).data
+    except NotFound:
+        raise IntegrityError("the object is not at the target") from None
+    context.progress.add(checked=length)
+    return memoryview(data)
