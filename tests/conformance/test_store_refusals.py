@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,11 +21,12 @@ CALLS: dict[str, Callable[[ObjectStore], object]] = {
 
 
 @pytest.fixture
-def nowhere(harness: Harness) -> ObjectStore:
+def nowhere(harness: Harness) -> Iterator[ObjectStore]:
     """A store on a bucket that is not there."""
     bucket = harness.new_bucket()
     harness.drop_bucket(bucket)
-    return ObjectStore(harness.driver(bucket), location="nowhere:bucket")
+    with ObjectStore(harness.driver(bucket), location="nowhere:bucket") as store:
+        yield store
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -34,7 +35,6 @@ def test_missing_bucket(nowhere: ObjectStore, call: str) -> None:
     with pytest.raises(NotFound) as caught:
         CALLS[call](nowhere)
     assert caught.value.location == "nowhere:bucket"
-    nowhere.close()
 
 
 def test_check_of_a_bucket_that_is_there(store: ObjectStore) -> None:
