@@ -8,7 +8,7 @@ that nothing but a ``StoreError`` leaves. Retries, pacing and counting are layer
 Invariant: a message names the site, the bucket and the operation, never the object's key.
 """
 
-# ruff: noqa: BLE001, TRY301 - every method is one translating context: what is raised inside leaves translated
+# ruff: noqa: BLE001 - every method is one translating context: what is raised inside leaves translated
 
 from __future__ import annotations
 
