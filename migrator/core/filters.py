@@ -88,7 +88,9 @@ def _translate(glob: str) -> str:
         elif char == "[":
             end = glob.find("]", at + 1)
             if end < 0:
-                raise PlanInvalid(f"the glob {glob!r} has an open bracket", hint="write \\[ for a plain bracket")
+                raise PlanInvalid(
+                    f"the glob {glob!r} has an open bracket", hint="write \\[ for a plain bracket"
+                )
             body = glob[at:end].replace("\\", "\\\\")
             out.append("[" + ("^" + body[1:] if body.startswith(("!", "^")) else body) + "]")
             at = end + 1

@@ -219,7 +219,7 @@ def _rule(pair: Any) -> tuple[Literal["include", "exclude"], str]:
             return ("include", glob)
         case ["exclude", str(glob)]:
             return ("exclude", glob)
-    raise ValueError("a filter is a pair such as [\"include\", \"*.dcm\"]")
+    raise ValueError('a filter is a pair such as ["include", "*.dcm"]')
 
 
 def _estimate(table: dict[str, Any]) -> Estimate:

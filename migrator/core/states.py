@@ -106,9 +106,7 @@ TRANSITIONS: Final = MappingProxyType(
             }
         ),
         _S.FAILED: MappingProxyType({_E.GENERATION_STARTED: _S.READY}),
-        _S.VERIFIED: MappingProxyType(
-            {_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}
-        ),
+        _S.VERIFIED: MappingProxyType({_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}),
         _S.SKIPPED: MappingProxyType({}),
         _S.DRIFTED: MappingProxyType({}),
         _S.REJECTED: MappingProxyType({_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}),

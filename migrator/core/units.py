@@ -90,7 +90,9 @@ class Window:
             start = time(int(match[1]), int(match[2]))
             end = time(int(match[3]) % 24 if match[4] == "00" else int(match[3]), int(match[4]))
         except ValueError:
-            raise UsageError(f"{text!r} is not a time window", hint="write it as 20:00-06:00, local time") from None
+            raise UsageError(
+                f"{text!r} is not a time window", hint="write it as 20:00-06:00, local time"
+            ) from None
         if start == end:
             raise UsageError("a time window must not be empty", hint="leave --window out to run all day")
         return cls(start, end)

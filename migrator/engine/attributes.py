@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from migrator.core.stamp import STAMP_NAME
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import encode_attributes
 from migrator.ledger.writer import LedgerWriter
 from providers.model import Attributes
@@ -57,7 +58,7 @@ class AttributeFit:
         """The ledger's id of an attributes body."""
         found = self._identifiers.get(body)
         if found is None:
-            found = self._writer.call(lambda ledger: ledger.attributes_id(body))
+            found = self._writer.call(Ledger.attributes_id, body)
             if len(self._identifiers) < _REMEMBER:
                 self._identifiers[body] = found
         return found
@@ -65,7 +66,7 @@ class AttributeFit:
     def note(self, row: int, note: str) -> None:
         """Record for one object that something of it was left behind."""
         statement = "INSERT OR IGNORE INTO notes (row, note) VALUES (?,?)"
-        self._writer.call(lambda ledger: ledger.execute(statement, (row, note)))
+        self._writer.call(Ledger.execute, statement, (row, note))
 
     def _split(self, attributes: Attributes) -> tuple[Attributes, tuple[str, ...]]:
         kept, notes = attributes, []
@@ -75,7 +76,7 @@ class AttributeFit:
             if value is None:
                 continue
             if not capabilities.content_headers or self._refused(Attributes(**{field: value})):
-                kept = replace(kept, **{field: None})
+                kept = replace(kept, **_nothing(field))
                 if value not in _DEFAULT_TYPES:
                     notes.append(f"{name} cannot travel")
         metadata = dict(self._kept_pairs(attributes))
@@ -85,7 +86,9 @@ class AttributeFit:
             if name not in metadata and name != STAMP_NAME
         ]
         kept = replace(kept, metadata=metadata)
-        if attributes.tags and not (capabilities.tags and not self._refused(Attributes(tags=attributes.tags))):
+        if attributes.tags and not (
+            capabilities.tags and not self._refused(Attributes(tags=attributes.tags))
+        ):
             kept = replace(kept, tags=None)
             notes.append("tags cannot travel")
         if self._refused(kept):
@@ -102,3 +105,7 @@ class AttributeFit:
 
     def _refused(self, attributes: Attributes) -> bool:
         return bool(self._target.check_attributes(attributes))
+
+
+def _nothing(field: str) -> dict[str, Any]:
+    return {field: None}

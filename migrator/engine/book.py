@@ -52,17 +52,15 @@ def write_book(context: Context, folder: Path) -> str | None:
         size = plain.tell()
         if size == 0:
             return None
-        last = context.writer.call(lambda ledger: ledger.meta("book_sha256"))
-        key = context.writer.call(lambda ledger: ledger.meta("book_key"))
+        last = context.writer.call(Ledger.meta, "book_sha256")
+        key = context.writer.call(Ledger.meta, "book_key")
         if last == digest.digest() and key:
             return str(key)
         plain.seek(0)
         key = f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{digest.hexdigest()[:16]}.c4gh"
         stored = _send(context, Key(key), plain, size)
     context.writer.commit(BookStored(key, stored, digest.digest()))
-    context.writer.call(
-        lambda ledger: ledger.set_meta(book_key=key, book_sha256=digest.digest(), book_size=stored)
-    )
+    context.writer.call(Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored)
     return key
 
 
@@ -72,15 +70,14 @@ def _lines(context: Context) -> Iterator[bytes]:
     after = 0
     while True:
         rows = context.writer.call(
-            lambda ledger, after=after: list(ledger.query(
-                "SELECT row, key, attributes FROM objects WHERE row>? AND stored_size IS NOT NULL "
-                "ORDER BY row LIMIT ?",
-                (after, _PAGE),
-            ))
+            Ledger.all,
+            "SELECT row, key, attributes FROM objects WHERE row>? AND stored_size IS NOT NULL "
+            "ORDER BY row LIMIT ?",
+            (after, _PAGE),
         )
         if not rows:
             return
-        for row, key, identifier in rows:
+        for _row, key, identifier in rows:
             if identifier is None and not keyed:
                 continue
             line: dict[str, Any] = {"key": key, "target": context.names.target(key)}
@@ -88,7 +85,7 @@ def _lines(context: Context) -> Iterator[bytes]:
                 if identifier not in bodies:
                     if len(bodies) > _PAGE:
                         bodies.clear()
-                    bodies[identifier] = context.writer.call(lambda ledger, i=identifier: _attributes(ledger, i))
+                    bodies[identifier] = context.writer.call(_attributes, identifier)
                 line["attributes"] = bodies[identifier]
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         after = rows[-1][0]
@@ -97,7 +94,13 @@ def _lines(context: Context) -> Iterator[bytes]:
 def _attributes(ledger: Ledger, identifier: int) -> dict[str, Any]:
     attributes = decode_attributes(ledger.attributes(identifier))
     found: dict[str, Any] = {}
-    for name in ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control"):
+    for name in (
+        "content_type",
+        "content_encoding",
+        "content_language",
+        "content_disposition",
+        "cache_control",
+    ):
         value = getattr(attributes, name)
         if value is not None:
             found[name] = value

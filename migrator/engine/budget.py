@@ -78,7 +78,7 @@ class Buffers:
 def _spool(folder: Path, size: int) -> mmap.mmap:
     descriptor, name = tempfile.mkstemp(prefix="spool-", dir=folder)  # created 0600
     try:
-        os.unlink(name)
+        Path(name).unlink()
         os.posix_fallocate(descriptor, 0, size)  # a full disk shows here, not as SIGBUS later
         return mmap.mmap(descriptor, size)
     finally:

@@ -37,9 +37,7 @@ SKIPPED_KINDS: Final = {
 }
 
 
-def candidates(
-    plan: Plan, source: ObjectStore, target: ObjectStore, names: TargetNames
-) -> Iterator[Listed]:
+def candidates(plan: Plan, source: ObjectStore, target: ObjectStore, names: TargetNames) -> Iterator[Listed]:
     """Every thing under the source location that the filters take, with its outcome where it has one already.
 
     Raises:
@@ -66,7 +64,14 @@ def candidates(
         for extra in source.list_extras():
             if taken(extra.key):
                 yield Listed(
-                    extra.key, extra.size, str(extra.kind), None, extra.version, None, None, SKIPPED_KINDS[extra.kind]
+                    extra.key,
+                    extra.size,
+                    str(extra.kind),
+                    None,
+                    extra.version,
+                    None,
+                    None,
+                    SKIPPED_KINDS[extra.kind],
                 )
     except Unsupported:
         return

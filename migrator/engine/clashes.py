@@ -11,6 +11,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from migrator.core.modes import Mode, Names
 from migrator.core.names import TargetNames
@@ -39,11 +40,13 @@ class Clashes:
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE keys (folded TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID")
+        self._database.execute(
+            "CREATE TABLE keys (folded TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID"
+        )
         self._database.execute("CREATE TABLE twins (source TEXT NOT NULL, reason TEXT NOT NULL)")
         self._database.execute("BEGIN")
 
-    def __enter__(self) -> Clashes:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,7 +59,8 @@ class Clashes:
     def add(self, key: str) -> None:
         """Take a source key into account."""
         cursor = self._database.execute(
-            "INSERT OR IGNORE INTO keys (folded, source) VALUES (?,?)", (self._folded(self._names.target(key)), key)
+            "INSERT OR IGNORE INTO keys (folded, source) VALUES (?,?)",
+            (self._folded(self._names.target(key)), key),
         )
         if cursor.rowcount == 0:
             self._database.execute(

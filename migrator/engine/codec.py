@@ -19,7 +19,16 @@ from migrator.envelope.keys import Identity, Recipient
 from migrator.envelope.policy import check_foreign
 from migrator.envelope.segments import LAST, PREFIX, open_foreign_into, open_into, seal_into
 
-__all__ = ["HEADER_PROBE", "Codec", "CopyCodec", "DecryptCodec", "EncryptCodec", "RewrapCodec", "SourceHeader", "sha256"]
+__all__ = [
+    "HEADER_PROBE",
+    "Codec",
+    "CopyCodec",
+    "DecryptCodec",
+    "EncryptCodec",
+    "RewrapCodec",
+    "SourceHeader",
+    "sha256",
+]
 
 HEADER_PROBE: Final = 70_000
 """Bytes read from the start of a Crypt4GH source: enough for a padded header and most foreign ones."""
@@ -225,4 +234,3 @@ class RewrapCodec:
 def sha256(data: memoryview | bytes | bytearray) -> bytes:
     """SHA-256 of a buffer."""
     return hashlib.sha256(data).digest()
-

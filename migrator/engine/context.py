@@ -60,6 +60,10 @@ class Stop:
     def __bool__(self) -> bool:
         return self.event.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the moment when the run is to stop."""
+        self.event.wait(seconds)
+
     def request(self, reason: BaseException | None = None) -> None:
         """Ask everybody to finish what is in flight."""
         with self._lock:

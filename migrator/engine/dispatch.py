@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from migrator.core.events import ObjectSkipped, UploadForgotten
@@ -21,6 +22,7 @@ from migrator.engine.resume import existing, is_earlier_attempt, resume_open, re
 from migrator.engine.settle import TargetTaken
 from migrator.engine.single import prepare, transfer_single
 from migrator.errors import MigrationError
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import StoreError
 
@@ -82,21 +84,21 @@ class Dispatcher:
         after, begun = 0, True
         while not context.stop:
             if begun:
-                batch = call(lambda ledger, after=after: ledger.begun(after, claim))
+                batch = call(Ledger.begun, after, claim)
                 if not batch:
                     after, begun = 0, False
                     continue
                 after = batch[-1].row
                 again = [row for row in batch if row.state in (State.READY, State.FAILED)]
                 kept = [(row, True) for row in batch if row.state in (State.OPEN, State.STORED)]
-                fresh = call(lambda ledger, again=again: ledger.claim(again, root)) if again else []
+                fresh = call(Ledger.claim, again, root) if again else []
                 self._hand(kept + [(row, True) for row in fresh])
             else:
-                rows = call(lambda ledger, after=after: ledger.planned(after, claim))
+                rows = call(Ledger.planned, after, claim)
                 if not rows:
                     return
                 after = rows[-1].row
-                self._hand([(row, False) for row in call(lambda ledger, rows=rows: ledger.claim(rows, root))])
+                self._hand([(row, False) for row in call(Ledger.claim, rows, root)])
 
     def _hand(self, rows: list[tuple[Row, bool]]) -> None:
         low = self._context.settings.workers * _LOW
@@ -162,7 +164,7 @@ class Dispatcher:
             if not self._context.budget.try_reserve(needed):
                 return None  # strictly in order: a later piece must not take what this one waits for
             transfer.take()
-            return (lambda: self._run_piece(transfer, function)), needed
+            return partial(self._run_piece, transfer, function), needed
         return None
 
     def _object(self) -> _Work | None:
@@ -180,7 +182,7 @@ class Dispatcher:
         if len(self._ready) == context.settings.workers * _LOW:
             self._change.notify_all()
         self._starting += large
-        return (lambda: self._run_object(row, resumed, large)), needed
+        return partial(self._run_object, row, resumed, large), needed
 
     def _run_piece(self, transfer: LargeTransfer, function: Callable[[], None]) -> None:
         function()
@@ -239,7 +241,9 @@ class Dispatcher:
                     context.writer.post(ObjectSkipped(row.row, "already there with the same content"))
                     return "skipped"
                 else:
-                    raise TargetTaken("another object stands at the target key, with other or unknown content")
+                    raise TargetTaken(
+                        "another object stands at the target key, with other or unknown content"
+                    )
         if self._goes_at_once(row):
             return transfer_single(context, row, replacing=replacing)
         prepared = prepare(context, row)
@@ -264,7 +268,7 @@ class Dispatcher:
         context = self._context
         reason = "its data key cannot be derived any more; it begins again"
         context.writer.commit(UploadForgotten(row.row, reason))
-        (fresh,) = context.writer.call(lambda ledger: ledger.claim([row], context.roots.current))
+        (fresh,) = context.writer.call(Ledger.claim, [row], context.roots.current)
         context.progress.add(resent_objects=1, resent=row.size)
         return fresh
 

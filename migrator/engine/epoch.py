@@ -16,6 +16,7 @@ from migrator.core.events import EpochRaised
 from migrator.core.names import OWN_PREFIX
 from migrator.engine.context import Context
 from migrator.errors import LedgerForeign
+from migrator.ledger.ledger import Ledger
 from providers.errors import NotFound
 from providers.model import Key, PutOptions
 
@@ -40,7 +41,7 @@ def raise_epoch(context: Context) -> Epoch:
         StoreError: The target cannot be read or written.
     """
     key = Key(f"{OWN_PREFIX}{context.wave_id.hex()}/epoch.json")
-    known = int(context.writer.call(lambda ledger: ledger.meta("epoch")) or 0)
+    known = int(context.writer.call(Ledger.meta, "epoch") or 0)
     found = _read(context, key)
     if found > known:
         raise LedgerForeign(

@@ -80,7 +80,7 @@ class WaveFiles:
                 file.write(tomli_w.dumps(plan.to_dict()))
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.plan_path)
+            Path(name).replace(self.plan_path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

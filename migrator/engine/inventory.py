@@ -39,9 +39,9 @@ def take_inventory(context: Context) -> None:
     call = context.writer.call
     if call(sealed):
         return
-    (known,) = call(lambda ledger: next(ledger.query("SELECT count(*) FROM objects")))
+    known = call(Ledger.one, "SELECT count(*) FROM objects")
     if known:
-        call(None, InventoryRestarted(known))
+        context.writer.commit(InventoryRestarted(known))
     rows, size = 0, 0
     clashing = context.record is None and can_clash(
         context.mode, context.plan.names, context.target.capabilities
@@ -51,7 +51,7 @@ def take_inventory(context: Context) -> None:
             if context.stop:
                 raise Interrupted("stopped while listing the source")
             first = rows + 1
-            call(lambda ledger, first=first, page=page: ledger.list_objects(first, page))
+            call(Ledger.list_objects, first, page)
             rows += len(page)
             moved = [item for item in page if item.skip is None and item.reject is None]
             size += sum(item.size for item in moved)
@@ -61,11 +61,11 @@ def take_inventory(context: Context) -> None:
             context.progress.listed = rows
         if clashing:
             for key, reason in clashes.found():
-                row = call(lambda ledger, key=key: ledger.by_key(key))
+                row = call(Ledger.by_key, key)
                 if row is not None:
                     context.writer.commit(ObjectRejected(row.row, reason))
     _look_at_target(context)
-    call(None, ManifestSealed(rows, size))
+    context.writer.commit(ManifestSealed(rows, size))
 
 
 def _candidates(context: Context) -> Iterator[Listed]:
@@ -89,7 +89,7 @@ def _look_at_target(context: Context) -> None:
     def mark() -> None:
         found = list(taken)
         taken.clear()
-        context.writer.call(lambda ledger: ledger.execute_many(statement, found))
+        context.writer.call(Ledger.execute_many, statement, found)
 
     for meta in context.target.list():
         if context.stop:

@@ -252,7 +252,7 @@ class LargeTransfer:
         ]
         context.writer.commit()
         try:
-            meta = complete_settled(context, row, self.key, UploadId(self._upload), receipts, self._options)
+            meta = complete_settled(context, self.key, UploadId(self._upload), receipts, self._options)
         except UploadLost:
             context.writer.commit(UploadForgotten(row.row, "the target lost the upload"))
             raise
@@ -316,7 +316,9 @@ class LargeTransfer:
                 data = self.codec.transform(None, unit, data, scratch, last=unit + units == geometry.units)
             again.update(data)
         if again.digest() != digest:
-            raise IntegrityError("the source reads differently the second time: it changed while it was copied")
+            raise IntegrityError(
+                "the source reads differently the second time: it changed while it was copied"
+            )
 
     def _done(self, outcome: str) -> None:
         with self._lock:

@@ -33,7 +33,7 @@ class Verdict:
     damaged: bool = False
 
 
-def judge(row: Row, error: BaseException, *, opened_any: bool) -> Verdict | None:  # noqa: PLR0911 - a table
+def judge(row: Row, error: BaseException, *, opened_any: bool) -> Verdict | None:
     """The verdict on an error, or None if it is none of ours (a bug, or a dead ledger)."""
     match error:
         case SourceDrift():
@@ -41,7 +41,9 @@ def judge(row: Row, error: BaseException, *, opened_any: bool) -> Verdict | None
         case TargetTaken() | CapabilityMissing():
             return Verdict("rejected", ObjectRejected(row.row, error.message))
         case IntegrityError():
-            return Verdict("rejected", ObjectRejected(row.row, f"verification: {error.message}"), damaged=True)
+            return Verdict(
+                "rejected", ObjectRejected(row.row, f"verification: {error.message}"), damaged=True
+            )
         case NoMatch() if not opened_any:
             return Verdict(None, None, stop=True)
         case EnvelopeError():

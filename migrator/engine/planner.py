@@ -115,7 +115,7 @@ def make_plan(
         canary=_canary(request),
         created_at=now,
     )
-    with opener(request.source, True) as source, opener(request.target, False) as target:  # noqa: FBT003
+    with opener(request.source, True) as source, opener(request.target, False) as target:
         source.check()
         target.check()
         counted = _Counted()
@@ -221,9 +221,7 @@ def _canary(request: PlanRequest) -> Literal["opened", "not-exercised", "not-nee
         identity = reachable.get(recipient.public)
         if identity is None:
             continue
-        header = build_header(
-            _CANARY, [recipient], writer_private=os.urandom(32), nonces=os.urandom(NONCE)
-        )
+        header = build_header(_CANARY, [recipient], writer_private=os.urandom(32), nonces=os.urandom(NONCE))
         if open_header(parse_header(header), [identity]).data_keys != (_CANARY,):
             raise UsageError("a recipient's private key does not open what is sealed for it")
         opened += 1

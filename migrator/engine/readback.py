@@ -70,7 +70,9 @@ def look(context: Context, expected: Expected, level: Level) -> None:
         raise IntegrityError("the store holds another object than the one it acknowledged")
     if level is Level.STORE_CHECKSUM and expected.ciphertext_sha256 is not None:
         for claim in found.claims:
-            if claim.algorithm == "sha256" and not hmac.compare_digest(claim.digest, expected.ciphertext_sha256):
+            if claim.algorithm == "sha256" and not hmac.compare_digest(
+                claim.digest, expected.ciphertext_sha256
+            ):
                 raise IntegrityError("the store declares another SHA-256 than that of the bytes sent")
 
 
@@ -153,7 +155,12 @@ class PartCheck:
     """Verifies the parts of one object, from several workers at once."""
 
     def __init__(
-        self, context: Context, codec: Codec, geometry: Geometry, expected: Expected, parts: dict[int, PartRow]
+        self,
+        context: Context,
+        codec: Codec,
+        geometry: Geometry,
+        expected: Expected,
+        parts: dict[int, PartRow],
     ) -> None:
         self._context = context
         self._codec = codec
@@ -176,11 +183,15 @@ class PartCheck:
                 self._context, self._expected, Span(start=span.target_start, length=span.target_length)
             )
             if self._hash_stored and hashlib.sha256(stored).digest() != part.ciphertext_sha256:
-                raise IntegrityError(f"the stored bytes of part {span.number} are not the bytes that were sent")
+                raise IntegrityError(
+                    f"the stored bytes of part {span.number} are not the bytes that were sent"
+                )
             header = self._geometry.target_header if span.number == 1 else 0
             if header and hashlib.sha256(stored[:header]).digest() != self._expected.header_sha256:
                 raise IntegrityError("the stored header is not the header that was sent")
-            plain = _reopened(self._codec, part.nonce_prefix, span.first_unit, stored[header:], last=span.last)
+            plain = _reopened(
+                self._codec, part.nonce_prefix, span.first_unit, stored[header:], last=span.last
+            )
             self._hash.update(self._plain_start(span), plain)
         except BaseException:
             self._hash.abandon()
@@ -211,5 +222,3 @@ class PartCheck:
 def plain_start(geometry: Geometry, unit: int) -> int:
     """Where a unit's plain bytes begin in the object's plain bytes (all units before it are whole)."""
     return unit * min(geometry.unit_in, geometry.unit_out, 65_536)
-
-

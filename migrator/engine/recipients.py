@@ -25,7 +25,8 @@ def read_recipients(plan: Plan) -> tuple[Recipient, ...]:
         )
     except (binascii.Error, ValueError, EnvelopeError):
         raise PlanInvalid(
-            "a recipient in the wave file is not a public key", hint="name recipients with --recipient KEY.pub"
+            "a recipient in the wave file is not a public key",
+            hint="name recipients with --recipient KEY.pub",
         ) from None
     if len(set(found)) != len(found):
         raise PlanInvalid("a recipient stands twice in the wave file", hint="name each recipient once")

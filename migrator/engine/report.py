@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,9 +80,10 @@ def lowest_level(ledger: Ledger) -> str:
     return min(found, key=_LEVELS.index) if found else "none"
 
 
-def problem_rows(ledger: Ledger, *, names: bool, limit: int) -> Iterator[dict[str, Any]]:
+def problem_rows(ledger: Ledger, *, names: bool, limit: int) -> list[dict[str, Any]]:
     """Objects that were not moved, with the reason; keys only where they are asked for."""
     statement = "SELECT row, state, reason, key FROM objects WHERE state IN (4, 7, 8) ORDER BY row LIMIT ?"
-    for row, state, reason, key in ledger.query(statement, (limit,)):
-        found = {"row": row, "outcome": State(state).word, "reason": reason}
-        yield {**found, "key": key} if names else found
+    return [
+        {"row": row, "outcome": State(state).word, "reason": reason, **({"key": key} if names else {})}
+        for row, state, reason, key in ledger.query(statement, (limit,))
+    ]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from migrator.core.filters import Filters
 from migrator.core.modes import Mode
@@ -113,6 +114,7 @@ class _Recorded:
         identities: tuple[Identity, ...],
         rules: Rules,
     ) -> None:
+        self._lock = threading.Lock()
         self._path = folder / "record.sqlite"
         self._path.unlink(missing_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -127,7 +129,7 @@ class _Recorded:
         if plan.mode is Mode.ENCRYPT:
             self._read_book(plan, files, opener, identities)
 
-    def __enter__(self) -> _Recorded:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -162,7 +164,7 @@ class _Recorded:
         if key is None:
             return
         self._database.execute("BEGIN")
-        with opener(plan.target, True) as target:  # noqa: FBT003
+        with opener(plan.target, True) as target:
             for _, stored, attributes in read_book(target, Key(key), identities):
                 self._database.execute(
                     "UPDATE objects SET attributes=? WHERE target=?", (encode_attributes(attributes), stored)
@@ -173,10 +175,11 @@ class _Recorded:
         """Every stored object that the filters take, pinned as the wave left it."""
         after = ""
         while True:
-            rows = self._database.execute(
-                "SELECT target, size, etag, version FROM objects WHERE target>? ORDER BY target LIMIT ?",
-                (after, _PAGE),
-            ).fetchall()
+            with self._lock:
+                rows = self._database.execute(
+                    "SELECT target, size, etag, version FROM objects WHERE target>? ORDER BY target LIMIT ?",
+                    (after, _PAGE),
+                ).fetchall()
             if not rows:
                 return
             for target, size, etag, version in rows:
@@ -184,7 +187,8 @@ class _Recorded:
             after = rows[-1][0]
 
     def _one(self, column: str, key: str) -> Any:
-        row = self._database.execute(f"SELECT {column} FROM objects WHERE target=?", (key,)).fetchone()
+        with self._lock:  # one connection, many workers
+            row = self._database.execute(f"SELECT {column} FROM objects WHERE target=?", (key,)).fetchone()
         return row[0] if row else None
 
     def target_name(self, key: str) -> str:

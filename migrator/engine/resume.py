@@ -20,6 +20,7 @@ from migrator.engine.sources import read_source
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, segment_count
 from migrator.envelope.errors import EnvelopeError, SegmentInvalid
 from migrator.envelope.segments import open_into
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import NotFound
 from providers.model import ObjectMeta, Span
@@ -39,7 +40,7 @@ def existing(context: Context, row: Row) -> ObjectMeta | None:
 
 def resume_open(context: Context, row: Row) -> LargeTransfer | None:
     """Take up an open upload; None if it must begin again (its data key cannot be derived any more)."""
-    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
     if upload is None or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
         return None
     prepared = prepare(context, row, part_units=upload.part_units)
@@ -60,7 +61,7 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
     """Verify what an earlier run stored; a transfer to be checked in parts, or the outcome."""
     if context.settings.verify is Level.NONE:
         return "stored"
-    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
     if context.mode is Mode.ENCRYPT and not context.roots.has(row.root):
         check_ciphertext(context, row, upload, parts)
         context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))

@@ -29,6 +29,7 @@ from migrator.envelope.arithmetic import CIPHER_SEGMENT, plain_length
 from migrator.envelope.errors import EnvelopeError, NoMatch
 from migrator.envelope.keys import Identity
 from migrator.errors import IntegrityError, Interrupted, LedgerError, MigrationError
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import NotFound, StoreError
 from providers.model import Span
@@ -74,7 +75,8 @@ def reverify(
         progress.phase = "verifying"
         progress.total_objects = counts["stored"] + counts["verified"] + counts["rejected"]
         progress.total_bytes = size["stored"]
-        differing, error = _Differences(context, tell), None
+        differing = _Differences(context, tell)
+        error: BaseException | None = None
         try:
             with ThreadPoolExecutor(settings.workers, thread_name_prefix="verify") as pool:
                 for page in _pages(context):
@@ -86,10 +88,14 @@ def reverify(
         if stop and error is None:
             error = stop.reason or Interrupted("stopped on request")
         counts, size = context.writer.call(tally)
-        problems = context.writer.call(lambda ledger: list(problem_rows(ledger, names=False, limit=20)))
-        notes = [] if identities or not plan.mode.seals else [
-            "no identity was given: every stored byte was compared with what was sent; nothing was decrypted"
-        ]
+        problems = context.writer.call(problem_rows, names=False, limit=20)
+        notes = (
+            []
+            if identities or not plan.mode.seals
+            else [
+                "no identity was given: every stored byte was compared with what was sent; nothing was decrypted"
+            ]
+        )
         return Report(
             wave=plan.wave,
             state="interrupted" if isinstance(error, Interrupted) else "stopped" if error else "done",
@@ -115,9 +121,7 @@ def _pages(context: Context) -> Any:
     while not context.stop:
         # Rejected rows that were stored once are looked at again: a damaged read may have been the network's fault.
         rows = context.writer.call(
-            lambda ledger, after=after: ledger.rows(
-                "row>? AND state IN (3, 5, 8) AND stored_size IS NOT NULL", (after,), _PAGE
-            )
+            Ledger.rows, "row>? AND state IN (3, 5, 8) AND stored_size IS NOT NULL", (after,), _PAGE
         )
         if not rows:
             return
@@ -155,7 +159,7 @@ class _Differences:
 
 
 def _check(context: Context, row: Row, level: Level) -> bytes | None:
-    upload, parts = context.writer.call(lambda ledger: (ledger.upload(row.row), ledger.parts(row.row)))
+    upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
     if level is not Level.FULL:
         expected = Expected(
             key=context.target_key(row),
@@ -188,7 +192,9 @@ def _decrypted(context: Context, row: Row) -> bytes:
         for at in range(header.length, size, step):
             length = min(step, size - at)
             sealed = _stored(context, row, at, length)
-            digest.update(header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size))
+            digest.update(
+                header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size)
+            )
     except NoMatch:
         raise
     except EnvelopeError as error:

@@ -69,7 +69,8 @@ def open_roots(
     if roots.current:
         return roots
     secret = os.urandom(ROOT_SECRET)
-    readers = list(dict.fromkeys([*recipients, *(identity.recipient for identity in identities)]))
+    own = (identity.recipient() for identity in identities)
+    readers: list[Recipient] = list(dict.fromkeys([*recipients, *own]))
     sealed = build_header(
         secret, readers, writer_private=os.urandom(32), nonces=os.urandom(NONCE * len(readers))
     )

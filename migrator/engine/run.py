@@ -27,6 +27,7 @@ from migrator.engine.sweep import Swept, sweep
 from migrator.envelope.errors import EnvelopeError
 from migrator.envelope.keys import Identity
 from migrator.errors import Interrupted, LedgerError, MigrationError
+from migrator.ledger.ledger import Ledger
 from providers.errors import StoreError
 
 __all__ = ["migrate"]
@@ -81,7 +82,8 @@ def migrate(
             RunStarted(json.dumps(owner()), __version__, epoch.number, str(settings.verify), seed)
         )
         tell({"event": "run-started", "wave": plan.wave, "resumed": resumed})
-        swept, error = Swept(), None
+        swept = Swept()
+        error: BaseException | None = None
         try:
             if not resumed:
                 progress.phase = "listing"
@@ -89,7 +91,13 @@ def migrate(
             else:
                 swept = sweep(context, skew=epoch.skew)
             _set_totals(context)
-            tell({"event": "inventory-sealed", "objects": progress.total_objects, "bytes": progress.total_bytes})
+            tell(
+                {
+                    "event": "inventory-sealed",
+                    "objects": progress.total_objects,
+                    "bytes": progress.total_bytes,
+                }
+            )
             progress.phase = "moving"
             Dispatcher(context).run()
             progress.phase = "closing"
@@ -116,7 +124,9 @@ def _notes(context: Context, *, resumed: bool) -> list[str]:
             "an earlier root secret could not be opened without its identity: objects that were half-way up begin again"
         )
     if context.source.capabilities.pin == "weak":
-        notes.append("the source is pinned weakly (size, times, inode): it is read a second time under 'full'")
+        notes.append(
+            "the source is pinned weakly (size, times, inode): it is read a second time under 'full'"
+        )
     return notes
 
 
@@ -136,7 +146,7 @@ def _close(
     progress = context.progress
     resent = (progress.resent_bytes, progress.resent_objects)
     statement = "UPDATE runs SET resent_bytes=?, resent_objects=? WHERE id=(SELECT max(id) FROM runs)"
-    context.writer.call(lambda ledger: ledger.execute(statement, resent))
+    context.writer.call(Ledger.execute, statement, resent)
     counts, size = context.writer.call(tally)
     unfinished = counts["planned"] + counts["failed"]
     if context.settings.verify is not Level.NONE:
@@ -145,7 +155,7 @@ def _close(
         context.writer.call(drop_roots)
     state, exit_code = _ending(context, counts, unfinished, error)
     context.writer.commit(RunEnded(state))
-    problems = list(context.writer.call(lambda ledger: list(problem_rows(ledger, names=False, limit=_PROBLEMS))))
+    problems = context.writer.call(problem_rows, names=False, limit=_PROBLEMS)
     problems += [
         {"row": row, "outcome": "not finished", "reason": reason} for row, reason in context.troubles.items()
     ]
@@ -154,10 +164,10 @@ def _close(
     if swept.foreign:
         notes.append(f"{swept.foreign} unfinished upload(s) that are not of this wave were left alone")
     if swept.kept:
-        notes.append(f"{swept.kept} unfinished upload(s) of this wave could not be aborted; the next run tries again")
-    left_behind = context.writer.call(
-        lambda ledger: next(ledger.query("SELECT count(DISTINCT row) FROM notes"))[0]
-    )
+        notes.append(
+            f"{swept.kept} unfinished upload(s) of this wave could not be aborted; the next run tries again"
+        )
+    left_behind = context.writer.call(Ledger.one, "SELECT count(DISTINCT row) FROM notes")
     if left_behind:
         notes.append(f"{left_behind} object(s) have notes: something of them could not travel")
     return Report(
@@ -186,9 +196,7 @@ def _ending(
     if unfinished and context.troubles:
         return "incomplete", 5
     damaged = context.writer.call(
-        lambda ledger: next(
-            ledger.query("SELECT count(*) FROM objects WHERE state=8 AND reason LIKE ?", (DAMAGED + "%",))
-        )[0]
+        Ledger.one, "SELECT count(*) FROM objects WHERE state=8 AND reason LIKE ?", (DAMAGED + "%",)
     )
     if damaged:
         return "incomplete", 4

@@ -1,5 +1,7 @@
-"""Taking a wave up and laying it down: lock, ledger, stores, roots, budgets. What ``migrate``, ``verify`` and
-``restore`` have in common."""
+"""Taking a wave up and laying it down: lock, ledger, stores, roots, budgets.
+
+What ``migrate``, ``verify`` and ``restore`` have in common.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +75,8 @@ def open_session(
     with ExitStack() as stack:
         if not files.ledger.exists() and not may_begin:
             raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
-        source = stack.enter_context(opener(plan.source, True))  # noqa: FBT003
-        target = stack.enter_context(opener(plan.target, False))  # noqa: FBT003
+        source = stack.enter_context(opener(plan.source, True))
+        target = stack.enter_context(opener(plan.target, False))
         if settings.verify is Level.STORE_CHECKSUM and not target.capabilities.verifies_checksum:
             raise CapabilityMissing(
                 "the target does not verify a checksum of ours", hint="verify with 'full' or 'sample' instead"
@@ -117,7 +119,7 @@ def open_session(
             stop=stop,
             budget=MemoryBudget(settings.memory),
             buffers=Buffers(settings.part_units * 65_564, spool_above=SPOOL_ABOVE, folder=files.folder),
-            bandwidth=Bandwidth(settings.bandwidth, sleep=stop.event.wait),
+            bandwidth=Bandwidth(settings.bandwidth, sleep=stop.pause),
             fit=AttributeFit(target, writer),
             sample_seed=seed,
             record=record,
@@ -132,5 +134,5 @@ def _ledger(plan: Plan, files: WaveFiles) -> Ledger:
     unfinished = files.ledger.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     Ledger.create(unfinished, wave_id=plan.id, plan_digest=plan.digest, **extra).close()
-    os.rename(unfinished, files.ledger)
+    unfinished.rename(files.ledger)
     return Ledger.open(files.ledger, wave_id=plan.id, plan_digest=plan.digest)

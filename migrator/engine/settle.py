@@ -16,7 +16,16 @@ from migrator.core.stamp import STAMP_NAME
 from migrator.engine.context import Context
 from migrator.errors import MigrationError
 from migrator.ledger.rows import Row
-from providers.errors import AlreadyExists, Exhausted, NotFound, StoreError, Throttled, Truncated, Unavailable, UploadLost
+from providers.errors import (
+    AlreadyExists,
+    Exhausted,
+    NotFound,
+    StoreError,
+    Throttled,
+    Truncated,
+    Unavailable,
+    UploadLost,
+)
 from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, UploadId
 
 __all__ = ["TargetTaken", "complete_settled", "put_options", "put_settled"]
@@ -49,7 +58,7 @@ def put_options(context: Context, row: Row, attributes: Attributes, *, replace: 
 
 
 def put_settled(
-    context: Context, row: Row, key: Key, body: Buffer, options: PutOptions, *, sha256: bytes
+    context: Context, key: Key, body: Buffer, options: PutOptions, *, sha256: bytes
 ) -> ObjectMeta:
     """Put an object and know that it was put.
 
@@ -66,7 +75,10 @@ def put_settled(
         if target.capabilities.metadata:
             if _stamped(found, options):
                 return found
-        elif found.size == len(body) and hashlib.sha256(target.read(key, pin=found.pin).data).digest() == sha256:
+        elif (
+            found.size == len(body)
+            and hashlib.sha256(target.read(key, pin=found.pin).data).digest() == sha256
+        ):
             return found
         raise TargetTaken("another object stands at the target key")
 
@@ -80,7 +92,7 @@ def put_settled(
 
 
 def complete_settled(
-    context: Context, row: Row, key: Key, upload: UploadId, parts: list[PartReceipt], options: PutOptions
+    context: Context, key: Key, upload: UploadId, parts: list[PartReceipt], options: PutOptions
 ) -> ObjectMeta:
     """Complete an upload and know that it was completed.
 
@@ -135,7 +147,7 @@ def _repeat(
         retry=tenacity.retry_if_exception_type((Unavailable, Truncated, Throttled)),
         stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_when_event_set(context.stop.event),
         wait=tenacity.wait_exponential_jitter(initial=0.5, max=15, jitter=1),
-        sleep=context.stop.event.wait,
+        sleep=context.stop.pause,
     )
     try:
         return retrying(attempt)
@@ -157,5 +169,3 @@ def _find(context: Context, key: Key) -> ObjectMeta | None:
 def _stamped(found: ObjectMeta, options: PutOptions) -> bool:
     written = options.attributes.metadata.get(STAMP_NAME)
     return found.attributes is not None and found.attributes.metadata.get(STAMP_NAME) == written
-
-

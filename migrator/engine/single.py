@@ -28,7 +28,9 @@ class Prepared:
     codec: Codec
 
 
-def prepare(context: Context, row: Row, start: memoryview | None = None, *, part_units: int | None = None) -> Prepared:
+def prepare(
+    context: Context, row: Row, start: memoryview | None = None, *, part_units: int | None = None
+) -> Prepared:
     """Cut an object; reads a Crypt4GH source's header (from ``start`` if it is at hand).
 
     Raises:
@@ -40,7 +42,9 @@ def prepare(context: Context, row: Row, start: memoryview | None = None, *, part
     mode = context.mode
     if mode.opens:
         header = open_source_header(context, row, start)
-        codec: Codec = DecryptCodec(header) if mode is Mode.DECRYPT else RewrapCodec(header, context.recipients)
+        codec: Codec = (
+            DecryptCodec(header) if mode is Mode.DECRYPT else RewrapCodec(header, context.recipients)
+        )
         short = codec.short_header if isinstance(codec, RewrapCodec) else 0
         source_header = header.length
     else:
@@ -105,19 +109,15 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
         body = memoryview(buffer)
         header = codec.header(padded=False)
         body[: len(header)] = header
-        plain = codec.transform(
-            prefix, 0, source[geometry.source_header :], body[len(header) :], last=True
-        )
+        plain = codec.transform(prefix, 0, source[geometry.source_header :], body[len(header) :], last=True)
         plain_sha256 = sha256(plain)
         body_sha256 = sha256(body)
     context.check_plain(row, plain_sha256)
     options = put_options(context, row, attributes, replace=replacing)
-    meta = put_settled(context, row, key, body, options, sha256=body_sha256)
+    meta = put_settled(context, key, body, options, sha256=body_sha256)
     context.progress.add(sent=len(body))
     context.writer.post(
-        ObjectStored(
-            row.row, len(body), plain_sha256, body_sha256, prefix, meta.etag, meta.version, kept
-        )
+        ObjectStored(row.row, len(body), plain_sha256, body_sha256, prefix, meta.etag, meta.version, kept)
     )
     expected = Expected(
         key=key,

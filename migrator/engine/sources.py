@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
+from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context
 from migrator.envelope.errors import HeaderTruncated
-from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.errors import SourceDrift
 from migrator.ledger.rows import Row
 from providers.errors import ConditionFailed, NotFound, RangeInvalid
@@ -64,7 +64,9 @@ def check_claims(row: Row, data: Any) -> None:
         digest = _DIGESTS.get(claim.algorithm)
         if digest is not None and digest(data) != claim.digest:
             declared = base64.b64encode(claim.digest).decode()
-            raise SourceDrift(f"its bytes do not have the {claim.algorithm} that the source declares ({declared})")
+            raise SourceDrift(
+                f"its bytes do not have the {claim.algorithm} that the source declares ({declared})"
+            )
 
 
 def open_source_header(context: Context, row: Row, start: memoryview | None = None) -> SourceHeader:

@@ -71,7 +71,9 @@ def status(files: WaveFiles) -> dict[str, Any]:
             )
         ]
         levels = dict(
-            ledger.query("SELECT coalesce(level, 'none'), count(*) FROM objects WHERE state IN (3, 5) GROUP BY 1")
+            ledger.query(
+                "SELECT coalesce(level, 'none'), count(*) FROM objects WHERE state IN (3, 5) GROUP BY 1"
+            )
         )
         return {
             **facts,
@@ -103,12 +105,14 @@ def _time(milliseconds: int | None) -> str | None:
 def problems(files: WaveFiles, *, names: bool, limit: int) -> list[dict[str, Any]]:
     """Objects that were not moved, with the reason."""
     with _reading(files, files.load()) as ledger:
-        return list(problem_rows(ledger, names=names, limit=limit))
+        return problem_rows(ledger, names=names, limit=limit)
 
 
 def notes(files: WaveFiles, *, names: bool, limit: int) -> list[dict[str, Any]]:
     """Objects of which something could not travel, with what it was."""
-    statement = "SELECT notes.row, note, key FROM notes JOIN objects ON objects.row = notes.row ORDER BY 1, 2 LIMIT ?"
+    statement = (
+        "SELECT notes.row, note, key FROM notes JOIN objects ON objects.row = notes.row ORDER BY 1, 2 LIMIT ?"
+    )
     with _reading(files, files.load()) as ledger:
         return [
             {"row": row, "note": note, **({"key": key} if names else {})}

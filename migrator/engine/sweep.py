@@ -16,8 +16,9 @@ from migrator.core.names import OWN_PREFIX, SUFFIX
 from migrator.core.stamp import attempt_token
 from migrator.core.states import State
 from migrator.engine.context import Context
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
-from providers.errors import NotFound, StoreError, UploadLost, Unsupported
+from providers.errors import NotFound, StoreError, Unsupported, UploadLost
 from providers.model import UploadRef
 
 __all__ = ["Swept", "sweep"]
@@ -47,7 +48,7 @@ def sweep(context: Context, *, skew: float) -> Swept:
         uploads = list(context.target.list_uploads())
     except Unsupported:
         return Swept()
-    sealed_ms = context.writer.call(lambda ledger: ledger.meta("sealed_ms"))
+    sealed_ms = context.writer.call(Ledger.meta, "sealed_ms")
     sealed_at = datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=skew)
     own = f"{OWN_PREFIX}{context.wave_id.hex()}/"
     for upload in uploads:
@@ -80,23 +81,22 @@ def _abort(context: Context, upload: UploadRef) -> bool:
 
 
 def _row_of(context: Context, upload: UploadRef) -> Row | None:
-    key = upload.key
+    call = context.writer.call
     if context.plan.names is Names.KEYED:
-        found = context.writer.call(
-            lambda ledger: list(ledger.query(
-                "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=?",
-                (upload.upload, upload.upload),
-            ))
+        number = call(
+            Ledger.one,
+            "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=?",
+            (upload.upload, upload.upload),
         )
-        row = found[0][0] if found else 0
-        return context.writer.call(lambda ledger: next(iter(ledger.rows("row=?", (row,))), None))
+        return call(Ledger.row, number or 0)
+    key: str = upload.key
     names = [key]
     if context.mode is Mode.ENCRYPT:
         names = [key.removesuffix(SUFFIX)] if key.endswith(SUFFIX) else []
     elif context.mode is Mode.DECRYPT:
         names = [key + SUFFIX, key]
     for name in names:
-        row = context.writer.call(lambda ledger, name=name: ledger.by_key(name))
+        row = call(Ledger.by_key, name)
         if row is not None and context.target_key(row) == key:
             return row
     return None
@@ -104,20 +104,23 @@ def _row_of(context: Context, upload: UploadRef) -> Row | None:
 
 def _is_ours(context: Context, upload: UploadRef, row: Row, sealed_at: datetime) -> bool:
     recorded = context.writer.call(
-        lambda ledger: list(ledger.query(
-            "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=?",
-            (row.row, upload.upload, row.row, upload.upload),
-        ))
+        Ledger.one,
+        "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=?",
+        (row.row, upload.upload, row.row, upload.upload),
     )
     if recorded:
         return True
-    attempts = (attempt_token(context.wave_id, row.row, generation) for generation in range(row.generation, 0, -1))
+    attempts = (
+        attempt_token(context.wave_id, row.row, generation) for generation in range(row.generation, 0, -1)
+    )
     if context.target.capabilities.upload_needs_attempt:
         return upload.upload in attempts
-    begun = row.generation > 0 and upload.started_at is not None and upload.started_at > sealed_at - _TOLERANCE
+    begun = (
+        row.generation > 0 and upload.started_at is not None and upload.started_at > sealed_at - _TOLERANCE
+    )
     return begun and row.state in (State.READY, State.OPEN, State.FAILED)
 
 
 def _is_wanted(context: Context, upload: UploadRef, row: Row) -> bool:
-    current = context.writer.call(lambda ledger: ledger.upload(row.row))
+    current = context.writer.call(Ledger.upload, row.row)
     return row.state is State.OPEN and current is not None and current.upload == upload.upload

@@ -27,9 +27,7 @@ _VERIFIED: Final = (
     "UPDATE objects SET state=5, level=?, plaintext_sha256=coalesce(?, plaintext_sha256), reason=NULL "
     f"WHERE row=? AND state IN ({_from(EventKind.OBJECT_VERIFIED)})"
 )
-_PART: Final = (
-    "INSERT OR REPLACE INTO parts (row, number, size, ciphertext_sha256, nonce_prefix, etag) VALUES (?,?,?,?,?,?)"
-)
+_PART: Final = "INSERT OR REPLACE INTO parts (row, number, size, ciphertext_sha256, nonce_prefix, etag) VALUES (?,?,?,?,?,?)"
 
 
 def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, wave_id: bytes, at_ms: int) -> None:
@@ -89,7 +87,9 @@ def _parts(connection: sqlite3.Connection, run: list[e.PartStored]) -> None:
     connection.executemany(_PART, [event[:6] for event in run])
     for event in run:
         if event.header_sha256 is not None:
-            connection.execute("UPDATE uploads SET header_sha256=? WHERE row=?", (event.header_sha256, event.row))
+            connection.execute(
+                "UPDATE uploads SET header_sha256=? WHERE row=?", (event.header_sha256, event.row)
+            )
     rows = {event.row for event in run}
     for row in rows:
         (state,) = connection.execute("SELECT state FROM objects WHERE row=?", (row,)).fetchone() or (None,)

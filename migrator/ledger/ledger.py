@@ -15,7 +15,7 @@ from typing import Any
 
 import cbor2
 
-from migrator.core.events import Event, GenerationStarted, ObjectRejected, ObjectsListed, ObjectSkipped
+from migrator.core.events import Event, GenerationStarted, ObjectRejected, ObjectSkipped, ObjectsListed
 from migrator.core.fold import fold
 from migrator.core.states import State
 from migrator.errors import LedgerCorrupt, LedgerForeign, PlanStale
@@ -95,7 +95,9 @@ class Ledger:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def append(self, events: Sequence[Event], prepare: Callable[[sqlite3.Connection], Any] | None = None) -> Any:
+    def append(
+        self, events: Sequence[Event], prepare: Callable[[sqlite3.Connection], Any] | None = None
+    ) -> Any:
         """Append one batch and the states it leads to, durably; all or nothing.
 
         ``prepare`` runs first in the same transaction, for rows that events only refer to; its result is returned.
@@ -157,11 +159,13 @@ class Ledger:
         self.append([GenerationStarted(root, tuple(ranges))])
         return [row for first, last in ranges for row in self.rows("row BETWEEN ? AND ?", (first, last))]
 
-    def set_meta(self, **values: Any) -> None:
+    def set_meta(self, /, **values: Any) -> None:
         """Write meta values, durably; for values that are no events (a claimed prefix, clock skew)."""
         with translated(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", values.items())
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", values.items()
+            )
 
     def attributes_id(self, body: bytes) -> int:
         """The id of an attributes body, entering it if it is new (durable with the next batch at the latest)."""
@@ -205,7 +209,9 @@ class Ledger:
 
     def rows(self, where: str, values: Sequence[Any] = (), limit: int = -1) -> list[Row]:
         """Object rows in row order. ``where`` is our own SQL, never a user's text."""
-        found = self.query(f"SELECT {COLUMNS} FROM objects WHERE {where} ORDER BY row LIMIT ?", (*values, limit))
+        found = self.query(
+            f"SELECT {COLUMNS} FROM objects WHERE {where} ORDER BY row LIMIT ?", (*values, limit)
+        )
         return [_row(values) for values in found]
 
     def begun(self, after: int, limit: int) -> list[Row]:
@@ -218,15 +224,40 @@ class Ledger:
 
     def by_key(self, key: str) -> Row | None:
         """The row of a source key (the last, if a bucket's old versions are rows too)."""
-        found = self.rows("key_hash=? AND key=? AND coalesce(kind, '') NOT IN "
-                          "('noncurrent-version', 'delete-marker', 'snapshot', 'soft-deleted')", (key_hash(key), key))
+        found = self.rows(
+            "key_hash=? AND key=? AND coalesce(kind, '') NOT IN "
+            "('noncurrent-version', 'delete-marker', 'snapshot', 'soft-deleted')",
+            (key_hash(key), key),
+        )
         return found[-1] if found else None
+
+    def row(self, number: int) -> Row | None:
+        """One row."""
+        return next(iter(self.rows("row=?", (number,))), None)
+
+    def one(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """The first value of a query's first row, or None."""
+        for found in self.query(statement, values):
+            return found[0]
+        return None
+
+    def all(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query that is known to be short."""
+        return list(self.query(statement, values))
+
+    def upload_and_parts(self, row: int) -> tuple[UploadRow | None, list[PartRow]]:
+        """The upload of a row with its acknowledged parts."""
+        return self.upload(row), self.parts(row)
 
     def upload(self, row: int) -> UploadRow | None:
         """The upload of a row."""
-        found = list(self.query(
-            "SELECT row, upload, attempt, part_units, source_header, header_sha256, opened_ms FROM uploads "
-            "WHERE row=?", (row,)))
+        found = list(
+            self.query(
+                "SELECT row, upload, attempt, part_units, source_header, header_sha256, opened_ms FROM uploads "
+                "WHERE row=?",
+                (row,),
+            )
+        )
         return UploadRow.of(found[0]) if found else None
 
     def parts(self, row: int) -> list[PartRow]:
@@ -248,7 +279,9 @@ class Ledger:
     def counts(self) -> dict[State, tuple[int, int]]:
         """Objects and source bytes by state."""
         found = dict.fromkeys(State, (0, 0))
-        for state, number, size in self.query("SELECT state, count(*), sum(size) FROM objects GROUP BY state"):
+        for state, number, size in self.query(
+            "SELECT state, count(*), sum(size) FROM objects GROUP BY state"
+        ):
             found[State(state)] = (number, size)
         return found
 
@@ -259,7 +292,9 @@ class Ledger:
             LedgerCorrupt: They disagree.
         """
         previous, expected, states = chain.GENESIS, 1, bytearray(1)
-        for seq, at_ms, digest, events in self.query("SELECT seq, at_ms, digest, events FROM batches ORDER BY seq"):
+        for seq, at_ms, digest, events in self.query(
+            "SELECT seq, at_ms, digest, events FROM batches ORDER BY seq"
+        ):
             if seq != expected or chain.link(previous, seq, at_ms, events) != digest:
                 raise LedgerCorrupt(f"the chain of the ledger is broken at batch {seq}")
             states = fold(chain.decode(events), states)

@@ -17,9 +17,30 @@ from migrator.errors import LedgerLocked, LedgerStorage
 __all__ = ["LedgerLock", "refuse_network_filesystem"]
 
 _NETWORK: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "ncpfs", "beegfs", "gpfs"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "afs",
+        "ncpfs",
+        "beegfs",
+        "gpfs",
+    }
 )
-_NETWORK_FUSE: Final = ("fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.juicefs", "fuse.blobfuse")
+_NETWORK_FUSE: Final = (
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.rclone",
+    "fuse.glusterfs",
+    "fuse.juicefs",
+    "fuse.blobfuse",
+)
 
 
 def refuse_network_filesystem(path: Path) -> None:
@@ -38,7 +59,9 @@ def refuse_network_filesystem(path: Path) -> None:
 
 def _filesystem_of(path: Path) -> str:
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = (
+            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
     except OSError:
         return "unknown"
     best, kind = "", "unknown"

@@ -35,7 +35,9 @@ class Listed(NamedTuple):
     @classmethod
     def of(cls, meta: ObjectMeta, *, skip: str | None = None, reject: str | None = None) -> Listed:
         """From a listing's entry."""
-        claims = cbor2.dumps([[claim.algorithm, claim.digest] for claim in meta.claims]) if meta.claims else None
+        claims = (
+            cbor2.dumps([[claim.algorithm, claim.digest] for claim in meta.claims]) if meta.claims else None
+        )
         modified = int(meta.modified_at.timestamp() * 1000) if meta.modified_at else None
         kind = None if meta.kind is Kind.OBJECT else str(meta.kind)
         return cls(meta.key, meta.size, kind, meta.etag, meta.version, modified, claims, skip, reject)
@@ -111,8 +113,9 @@ class UploadRow(NamedTuple):
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> UploadRow:
         """From a table row."""
-        *rest, opened_ms = values
-        return cls(*rest, datetime.fromtimestamp(opened_ms / 1000, UTC))
+        row, upload, attempt, part_units, source_header, header_sha256, opened_ms = values
+        opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
+        return cls(row, upload, attempt, part_units, source_header, header_sha256, opened_at)
 
 
 class PartRow(NamedTuple):
@@ -132,7 +135,9 @@ _FIELDS: Final = (
 
 def encode_attributes(attributes: Attributes) -> bytes | None:
     """Attributes as canonical CBOR, or None if there are none."""
-    found: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(attributes, name)) is not None}
+    found: dict[str, Any] = {
+        name: value for name in _FIELDS if (value := getattr(attributes, name)) is not None
+    }
     if attributes.metadata:
         found["metadata"] = dict(sorted(attributes.metadata.items()))
     if attributes.tags:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, Queue
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from migrator.core.events import Event
 from migrator.errors import LedgerError
@@ -24,6 +24,7 @@ _GROUP: Final = 256
 _LINGER: Final = 0.02
 _BACKLOG: Final = 1024
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 _Item = tuple[list[Event], Callable[[Ledger], Any] | None, "Future[Any] | None"]
 
 
@@ -44,13 +45,16 @@ class LedgerWriter:
 
     def commit(self, *events: Event) -> None:
         """Hand events over and wait until they, and all posted before, are durable."""
-        self.call(None, *events)
-
-    def call(self, function: Callable[[Ledger], _T] | None, *events: Event) -> _T:
-        """Append ``events``, then run ``function`` with the ledger; wait for its result."""
         self._check()
         future: Future[Any] = Future()
-        self._queue.put((list(events), function, future))
+        self._queue.put((list(events), None, future))
+        future.result()
+
+    def call(self, function: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **named: _P.kwargs) -> _T:
+        """Run ``function(ledger, ...)`` in the ledger's thread, after all that was posted; wait for its result."""
+        self._check()
+        future: Future[Any] = Future()
+        self._queue.put(([], lambda ledger: function(ledger, *args, **named), future))
         result: _T = future.result()
         return result
 
