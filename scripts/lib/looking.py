@@ -12,7 +12,7 @@ from telling import ROOT, check
 
 from support.servers import S3Server
 
-__all__ = ["RCLONE", "digest_of", "names_of_others", "opened_by_crypt4gh", "stands_in"]
+__all__ = ["RCLONE", "bytes_at", "digest_of", "names_of_others", "opened_by_crypt4gh", "stands_in"]
 
 RCLONE = ROOT / ".venv/bin/rclone"
 _CRYPT4GH = ROOT / ".venv/bin/crypt4gh"
@@ -62,6 +62,26 @@ def names_of_others(store: Store, prefix: str) -> set[str]:
     check(listed.returncode == 0, "rclone lists the target")
     names = {entry["Path"] for entry in json.loads(listed.stdout)}
     return {name for name in names if not name.startswith(".havre/")}
+
+
+def bytes_at(store: Store) -> int:
+    """The bytes that an S3 store holds, in objects and in the parts of uploads that are still open."""
+    assert isinstance(store.server, S3Server)
+    client = store.server.client()
+    try:
+        objects = client.get_paginator("list_objects_v2").paginate(Bucket=store.bucket)
+        total = sum(entry["Size"] for page in objects for entry in page.get("Contents", []))
+        for upload in client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", []):
+            where = {"Bucket": store.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            # A store may list a part twice that was sent twice.
+            try:
+                parts = client.list_parts(**where).get("Parts", [])
+            except client.exceptions.NoSuchUpload:  # it was completed in between
+                continue
+            total += sum({part["PartNumber"]: part["Size"] for part in parts}.values())
+    finally:
+        client.close()
+    return total
 
 
 def stands_in(folder: Path, needle: bytes) -> bool:

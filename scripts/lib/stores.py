@@ -9,6 +9,7 @@ from typing import Literal
 
 from azure.storage.blob import ContentSettings
 from extraction import Item
+from telling import check
 
 from support.servers import AzureServer, Azurite, S3Server, SeaweedFS, missing
 
@@ -98,12 +99,16 @@ def site_table(store: Store) -> str:
 
 
 def fill(store: Store, items: Sequence[Item]) -> None:
-    """Put the originals into the store, each with its content type and metadata."""
+    """Put the originals into the store, each with its content type and metadata.
+
+    Raises:
+        CheckError: the store does not list what was put.
+    """
     put = _put_s3 if isinstance(store.server, S3Server) else _put_azure
-    put(store, items)
+    check(put(store, items) == {item.key for item in items}, "the source lists what was put into it")
 
 
-def _put_s3(store: Store, items: Sequence[Item]) -> None:
+def _put_s3(store: Store, items: Sequence[Item]) -> set[str]:
     assert isinstance(store.server, S3Server)
     client = store.server.client()
 
@@ -120,11 +125,13 @@ def _put_s3(store: Store, items: Sequence[Item]) -> None:
     try:
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
             list(pool.map(put, items))
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=store.bucket)
+        return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
     finally:
         client.close()
 
 
-def _put_azure(store: Store, items: Sequence[Item]) -> None:
+def _put_azure(store: Store, items: Sequence[Item]) -> set[str]:
     assert not isinstance(store.server, S3Server)
     with (
         store.server.service() as service,
@@ -142,6 +149,7 @@ def _put_azure(store: Store, items: Sequence[Item]) -> None:
                 )
 
         list(pool.map(put, items))
+        return set(bucket.list_blob_names())
 
 
 def rclone_environment(name: str, server: S3Server) -> dict[str, str]:
