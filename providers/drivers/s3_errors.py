@@ -154,7 +154,7 @@ def client_error(answer: Answer, operation: str) -> boto.ClientError:
     return boto.ClientError(response, operation)  # type: ignore[arg-type, unused-ignore]
 
 
-def translate(error: Exception) -> StoreError:  # noqa: PLR0911 - one line for each family
+def translate(error: Exception) -> StoreError:
     """Classify an exception of botocore, of the wire or of the operating system; never raises."""
     if isinstance(error, StoreError):
         return error
@@ -221,7 +221,7 @@ def _classify(code: str, status: int, operation: str) -> type[StoreError]:
         return AlreadyExists
     if code == "ConditionalRequestConflict" and operation == "CompleteMultipartUpload":
         return UploadLost  # OVHcloud and AWS want a new upload id and every part again
-    if status == 405 and operation in _READS:  # noqa: PLR2004 - the version named is a delete marker
+    if status == 405 and operation in _READS:
         return NotFound
     if kind is None:
         kind = Unavailable if status in _SERVER_ERRORS else Unexpected

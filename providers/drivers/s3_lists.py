@@ -6,6 +6,7 @@ boto3 was seen to take 120 microseconds for each listed object; reading the XML 
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -155,8 +156,12 @@ def parts(client: S3Client, key: Key, upload: UploadId) -> Iterator[PartReceipt]
                 continue
             number = int(_field(fields, "PartNumber"))
             etag = fields.get("ETag")
+            checksum = fields.get("ChecksumSHA256")
             found[number] = PartReceipt(
-                number=number, size=int(_field(fields, "Size")), etag=ETag(etag) if etag else None
+                number=number,
+                size=int(_field(fields, "Size")),
+                etag=ETag(etag) if etag else None,
+                sha256=b64decode(checksum) if checksum else None,
             )
         following = int(document.values.get("NextPartNumberMarker") or "0")
         if not _truncated(document) or following <= marker:

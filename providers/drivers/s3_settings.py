@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from providers.capabilities import Capabilities
-from providers.secrets import Secret  # noqa: TC001 - dataclass fields are looked up at run time
+from providers.secrets import Secret
 
 __all__ = ["S3Settings"]
 

@@ -128,7 +128,7 @@ def abort(client: S3Client, key: Key, upload: UploadId) -> None:
     try:
         client.boto.abort_multipart_upload(Bucket=client.bucket, Key=key, UploadId=upload)
     except ClientError as error:
-        if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:  # noqa: PLR2004 - whatever its code
+        if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
             raise UploadLost("the store does not know this upload", status=404) from error
         raise
 

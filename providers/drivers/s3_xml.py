@@ -20,7 +20,7 @@ _RECORD_DEPTH: Final = 2
 _FIELD_DEPTH: Final = 3
 
 
-class XmlInvalid(ValueError):  # noqa: N818 - named for the condition, as all our errors are
+class XmlInvalid(ValueError):
     """The answer is not the XML that the protocol promises."""
 
 

@@ -129,11 +129,12 @@ def test_a_part_number_is_given_once() -> None:
     body = (
         "<ListPartsResult><Part><PartNumber>2</PartNumber><ETag>x</ETag><Size>5</Size></Part>"
         "<Part><PartNumber>1</PartNumber><ETag>old</ETag><Size>5</Size></Part>"
-        "<Part><PartNumber>1</PartNumber><ETag>new</ETag><Size>6</Size></Part>"
+        "<Part><PartNumber>1</PartNumber><ETag>new</ETag><Size>6</Size><ChecksumSHA256>AAEC</ChecksumSHA256></Part>"
         "<IsTruncated>false</IsTruncated></ListPartsResult>"
     )
     found = list(s3_lists.parts(Scripted(body), Key("k"), UploadId("u")))  # type: ignore[arg-type]
     assert [(one.number, one.etag, one.size) for one in found] == [(1, ETag("new"), 6), (2, ETag("x"), 5)]
+    assert [one.sha256 for one in found] == [b"\0\1\2", None]
 
 
 def uploads(*keys: str, follow: str = "") -> str:
