@@ -61,7 +61,7 @@ class Failure:
         }
 
 
-def describe(error: BaseException) -> Failure | None:  # noqa: PLR0911 - one line per family
+def describe(error: BaseException) -> Failure | None:
     """What to say about an error; None if nobody expected it."""
     if isinstance(error, (StoreError, MigrationError, EnvelopeError)):
         hint = sentence(error.hint) if error.hint else None

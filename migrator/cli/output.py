@@ -49,7 +49,7 @@ def sentence(text: str) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 
-def _fallback(value: object) -> object:  # noqa: PLR0911 - one line per type
+def _fallback(value: object) -> object:
     if isinstance(value, date):  # a datetime is one too
         return value.isoformat()
     if isinstance(value, bytes):

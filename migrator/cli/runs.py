@@ -243,10 +243,10 @@ def _next(
     wave = shlex.quote(str(files.plan_path))
     if report.state == "interrupted":
         output.error("interrupted; nothing that was acknowledged is lost", f"carry on with: {command}")
-    elif report.state == "stopped" or report.exit_code == 5:  # noqa: PLR2004 - temporary trouble
+    elif report.state == "stopped" or report.exit_code == 5:
         if not hinted:
             output.hint(f"carry on with: {command}")
-    elif report.state == "done":
+    elif report.exit_code == 0:
         output.hint(f"prove it again at any time with: havre verify {wave}")
     else:
         output.hint(f"see what was not moved with: havre status {wave} --problems --names")

@@ -111,7 +111,8 @@ def doctor(invocation: Invocation, location: str, *, read_only: bool) -> int:
                 + (f": {sentence(result.detail)}" if result.detail else "")
             )
 
-    with load_opener(invocation)(location, read_only) as store:
+    # Two attempts: a checksum that is refused every time is what is hoped for.
+    with load_opener(invocation, attempts=2)(location, read_only) as store:
         results = examination.doctor(store, store.capabilities, read_only=read_only, on_check=on_check)
     failed = [result for result in results if result.outcome is examination.Outcome.NOT_HELD]
     if output.json:

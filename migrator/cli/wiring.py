@@ -60,6 +60,7 @@ def load_opener(
     stop: threading.Event | None = None,
     connections: int | None = None,
     pace: Pace | None = None,
+    attempts: int | None = None,
 ) -> Opener:
     """Read the configuration and return the function that opens its locations.
 
@@ -68,11 +69,13 @@ def load_opener(
         stop: Ends waits between retries.
         connections: Most requests in flight at one endpoint.
         pace: Counts what is retried.
+        attempts: How often a request is sent at most, where the usual patience is out of place.
 
     Raises:
         ConfigInvalid: The configuration says what it may not say.
     """
-    from providers.opening import open_store  # noqa: PLC0415 - commands that open nothing start faster
+    from providers.layers.retry import RetryPolicy  # noqa: PLC0415 - commands that open nothing start faster
+    from providers.opening import open_store  # noqa: PLC0415 - see above
     from providers.sites import Sites  # noqa: PLC0415 - see above
 
     sites = Sites.load(invocation.config, os.environ)
@@ -84,6 +87,7 @@ def load_opener(
             environ=os.environ,
             read_only=read_only,
             observer=pace,
+            retry_policy=None if attempts is None else RetryPolicy(attempts=attempts),
             max_connections=connections,
             stop=stop,
         )

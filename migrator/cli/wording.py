@@ -31,9 +31,10 @@ _OUTCOMES: Final = {
     "rejected": "refused: the target holds other content, or what is there is damaged",
     "failed": "failed; the next run tries again",
 }
+_DIFFERENCES: Final = 4
 _HEADS: Final = {
     "done": "all of it",
-    "incomplete": "finished, but not all of it",
+    "incomplete": "finished, and objects were left behind",
     "interrupted": "interrupted",
     "stopped": "stopped",
 }
@@ -56,7 +57,7 @@ def report_lines(report: Report, *, action: str) -> list[str]:
     moved = f"{format_size(size.get('stored', 0))} of {format_size(size.get('total', 0))}"
     took = f"in {format_duration(report.seconds)}"
     lines = [
-        f"wave {report.wave}: {_HEADS.get(report.state, report.state)}",
+        f"wave {report.wave}: {_head(report)}",
         f"{action:<10}{done:,} of {counts.get('total', 0):,} objects, {moved}, {took}",
     ]
     lines += [f"{'':10}{counts[name]:,} {meaning}" for name, meaning in _OUTCOMES.items() if counts.get(name)]
@@ -66,6 +67,12 @@ def report_lines(report: Report, *, action: str) -> list[str]:
         lines.append(f"{'again':<10}{resent} sent a second time after an interruption")
     lines += [f"{'note':<10}{plain(note)}" for note in report.notes]
     return lines
+
+
+def _head(report: Report) -> str:
+    if report.exit_code == _DIFFERENCES:
+        return "verification found differences"
+    return _HEADS.get(report.state, report.state)
 
 
 def problem_lines(problems: Iterable[Mapping[str, Any]], *, action: str = "not moved") -> list[str]:

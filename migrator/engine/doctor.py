@@ -353,8 +353,8 @@ class _Exam:
         except ChecksumRefused:
             pass
         except StoreError as error:
-            # A damaged body is worth another attempt, so the layers above may have used up theirs.
-            if not isinstance(error.__cause__, ChecksumRefused) and error.code != "exhausted":
+            # A damaged body is worth another attempt, so the retries may be used up by now.
+            if not isinstance(error.__cause__, ChecksumRefused):
                 raise
         else:
             raise _NotHeldError("it accepted bytes whose digest is another")
