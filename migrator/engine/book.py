@@ -24,6 +24,7 @@ from migrator.core.modes import Mode, Names
 from migrator.core.names import OWN_PREFIX
 from migrator.engine.codec import SourceHeader
 from migrator.engine.context import Context
+from migrator.engine.settle import discard
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, NONCE, PADDED_HEADER, SEGMENT, body_length
 from migrator.envelope.header import build_header
 from migrator.envelope.keys import Identity
@@ -58,7 +59,7 @@ def write_book(context: Context, folder: Path) -> str | None:
             return str(key)
         plain.seek(0)
         key = f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{digest.hexdigest()[:16]}.c4gh"
-        stored = _send(context, Key(key), plain, size)
+        stored = _send(context, Key(key), plain, size, attempt=digest.hexdigest()[:24])
     context.writer.commit(BookStored(key, stored, digest.digest()))
     context.writer.call(Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored)
     return key
@@ -111,13 +112,14 @@ def _attributes(ledger: Ledger, identifier: int) -> dict[str, Any]:
     return found
 
 
-def _send(context: Context, key: Key, plain: BinaryIO, size: int) -> int:
+def _send(context: Context, key: Key, plain: BinaryIO, size: int, *, attempt: str) -> int:
     """Seal and send the book, in parts if it is large. A book that stands already under its digest is left."""
     data_key = os.urandom(32)
     cipher = ChaCha20Poly1305(data_key)
     readers = context.recipients
     units = max(DEFAULT_PART_UNITS, -(-context.target.capabilities.min_part // CIPHER_SEGMENT))
-    options = PutOptions(attempt=os.urandom(8).hex())
+    options = PutOptions(attempt=attempt)
+    discard(context.target, key, attempt)
     large = size > units * SEGMENT
     header = build_header(
         data_key,

@@ -14,12 +14,13 @@ from functools import partial
 from typing import Final
 
 from migrator.core.events import ObjectSkipped, UploadForgotten
+from migrator.core.stamp import attempt_token
 from migrator.core.states import State
 from migrator.engine.context import Context
 from migrator.engine.multipart import LargeTransfer
 from migrator.engine.outcomes import judge
 from migrator.engine.resume import existing, is_earlier_attempt, resume_open, resume_stored, same_content
-from migrator.engine.settle import TargetTaken
+from migrator.engine.settle import TargetTaken, discard
 from migrator.engine.single import prepare, transfer_single
 from migrator.errors import MigrationError
 from migrator.ledger.ledger import Ledger
@@ -231,6 +232,12 @@ class Dispatcher:
             if transfer is not None:
                 return self._begun(transfer)
             row = self._begin_again(row)
+        for generation in range(1, row.generation):
+            discard(
+                context.target,
+                context.target_key(row),
+                attempt_token(context.wave_id, row.row, generation),
+            )
         if resumed or row.seen_at_target:
             found = existing(context, row)
             if found is not None:

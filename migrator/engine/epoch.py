@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from migrator.core.events import EpochRaised
 from migrator.core.names import OWN_PREFIX
 from migrator.engine.context import Context
+from migrator.engine.settle import discard
 from migrator.errors import LedgerForeign
 from migrator.ledger.ledger import Ledger
 from providers.errors import NotFound
@@ -23,6 +24,7 @@ from providers.model import Key, PutOptions
 __all__ = ["Epoch", "raise_epoch"]
 
 _MAX_RECORD = 4096
+_ATTEMPT = "epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def raise_epoch(context: Context) -> Epoch:
     context.writer.commit(EpochRaised(number))
     body = json.dumps({"wave": context.plan.wave, "id": context.wave_id.hex(), "epoch": number}).encode()
     before = time.time()
-    context.target.put(key, body, PutOptions(attempt=f"epoch{number}"))
+    discard(context.target, key, _ATTEMPT)
+    context.target.put(key, body, PutOptions(attempt=_ATTEMPT))
     meta = context.target.head(key)
     if meta.modified_at is None:
         return Epoch(number, 0.0)

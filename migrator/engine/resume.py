@@ -50,11 +50,19 @@ def resume_open(context: Context, row: Row) -> LargeTransfer | None:
         context,
         row,
         prepared,
-        replacing=False,
+        replacing=_replaces(context, row),
         upload=upload.upload,
         parts=parts,
         header_sha256=upload.header_sha256,
     )
+
+
+def _replaces(context: Context, row: Row) -> bool:
+    """Whether an earlier generation of this row stands at the target, to be replaced when the upload completes."""
+    if row.generation < 2:
+        return False
+    found = existing(context, row)
+    return found is not None and is_earlier_attempt(context, row, found)
 
 
 def resume_stored(context: Context, row: Row) -> LargeTransfer | str:

@@ -9,6 +9,7 @@ from migrator.core.geometry import DEFAULT_PART_UNITS
 from migrator.core.modes import Level
 from migrator.core.units import Window
 from providers.capabilities import MIB
+from providers.layers.retry import RetryPolicy
 
 __all__ = ["SPOOL_ABOVE", "Settings"]
 
@@ -31,6 +32,7 @@ class Settings:
         verify: How stored objects are verified.
         sample: Share of objects verified in full under ``Level.SAMPLE``, 0 to 1.
         give_up_after: Objects in a row that may run out of retries before the run stops.
+        settle: How long a put or completion whose answer was lost is looked for and done again.
     """
 
     workers: int = 16
@@ -43,3 +45,4 @@ class Settings:
     verify: Level = Level.FULL
     sample: float = 0.1
     give_up_after: int = 4
+    settle: RetryPolicy = RetryPolicy()

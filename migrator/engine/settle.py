@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 
 import tenacity
 
@@ -27,10 +28,10 @@ from providers.errors import (
     UploadLost,
 )
 from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, UploadId
+from providers.store import ObjectStore
 
-__all__ = ["TargetTaken", "complete_settled", "put_options", "put_settled"]
+__all__ = ["TargetTaken", "complete_settled", "discard", "put_options", "put_settled"]
 
-_ATTEMPTS = 6
 
 
 class TargetTaken(MigrationError):
@@ -55,6 +56,18 @@ def put_options(context: Context, row: Row, attributes: Attributes, *, replace: 
             tags=attributes.tags,
         )
     return PutOptions(attributes=attributes, if_absent=not replace, attempt=context.attempt(row))
+
+
+def discard(target: ObjectStore, key: Key, attempt: str) -> None:
+    """Remove what a killed run left aside of one attempt on a key, where the store keeps such things.
+
+    A directory writes a put beside the object before it gives it its name; no listing shows what was cut there,
+    but the attempt names it. Stores that keep metadata take a put whole or not at all.
+    """
+    if target.capabilities.metadata or not target.capabilities.upload_needs_attempt:
+        return
+    with suppress(UploadLost, NotFound):
+        target.abort_upload(key, UploadId(attempt))
 
 
 def put_settled(
@@ -143,10 +156,17 @@ def _repeat(
                 raise
             return found
 
+    policy = context.settings.settle
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((Unavailable, Truncated, Throttled)),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_when_event_set(context.stop.event),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=15, jitter=1),
+        stop=(
+            tenacity.stop_after_attempt(policy.attempts)
+            | tenacity.stop_before_delay(policy.budget)
+            | tenacity.stop_when_event_set(context.stop.event)
+        ),
+        wait=tenacity.wait_exponential_jitter(
+            multiplier=policy.first_delay, max=policy.max_delay, jitter=policy.jitter
+        ),
         sleep=context.stop.pause,
     )
     try:

@@ -134,7 +134,8 @@ def unfinished(staging: int, prefix: str) -> Iterator[UploadRef]:
             continue
         bare = name.removesuffix(_PARTS)
         known = _read(staging, bare)
-        if known is not None and known.key.startswith(prefix) and _exists(staging, bare):
+        # Receipts whose data file is gone are what a death in the middle of a completion leaves.
+        if known is not None and known.key.startswith(prefix):
             yield UploadRef(
                 key=Key(known.key),
                 upload=UploadId(bare.partition("-")[0]),
