@@ -22,6 +22,8 @@ __all__ = ["Bench", "Havre", "Rclone", "random_files", "tiny_files", "weigh"]
 _HAVRE = ROOT / ".venv/bin/havre"
 _MIB = 1024 * 1024
 _FILES_PER_FOLDER = 1000
+# With the little that tests give it, the server spends most of a large object collecting garbage.
+_SERVER_MEMORY = "3GiB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Bench:
     @contextmanager
     def store(self, name: str) -> Iterator[S3Server]:
         """A new and empty SeaweedFS, gone with its data afterwards."""
-        with self.place(name) as folder, SeaweedFS(folder) as running:
+        with self.place(name) as folder, SeaweedFS(folder, memory=_SERVER_MEMORY) as running:
             yield running.server
 
 

@@ -53,14 +53,14 @@ def start_source(folder: Path, kind: Literal["auto", "azure", "s3"]) -> Iterator
                 environment={"DEMO_SOURCE_KEY": server.account_key},
             )
         return
-    with SeaweedFS(folder) as running:
+    with SeaweedFS(folder, memory="1GiB") as running:
         yield _s3_store("hdh", "warehouse", "SOURCE", running, folder)
 
 
 @contextmanager
 def start_target(folder: Path) -> Iterator[Store]:
     """Run the store that receives: SeaweedFS behind its S3 gateway."""
-    with SeaweedFS(folder) as running:
+    with SeaweedFS(folder, memory="1GiB") as running:
         yield _s3_store("harbour", "cargo", "TARGET", running, folder)
 
 

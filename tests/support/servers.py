@@ -118,6 +118,11 @@ class SeaweedFS(_Server):
 
     server: S3Server
 
+    def __init__(self, directory: Path, *, memory: str = "200MiB") -> None:
+        """Describe it; `memory` is what its garbage collector aims at. Little is slow with large objects."""
+        super().__init__(directory)
+        self._memory = memory
+
     def __exit__(self, *_: object) -> None:
         super().__exit__()
         # The program puts its sockets into /tmp whatever it is told, and leaves them when killed.
@@ -159,7 +164,7 @@ class SeaweedFS(_Server):
             log=self.directory / "weed.log",
             ready=lambda: _stores_an_object(server),
             # Without a limit the process grows past 1 GB over a test run.
-            env={"GOMEMLIMIT": "200MiB", "GOGC": "50", "AWS_ACCESS_KEY_ID": "", "S3_BUCKET": ""},
+            env={"GOMEMLIMIT": self._memory, "GOGC": "50", "AWS_ACCESS_KEY_ID": "", "S3_BUCKET": ""},
             cwd=self.directory,
         )
 
