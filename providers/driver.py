@@ -67,8 +67,14 @@ class StoreDriver(Protocol):
         """Old versions, delete markers, snapshots, soft-deleted objects under ``prefix``."""
         ...
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
-        """The bytes of a span, or of the whole object."""
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
+        """The bytes of a span, or of the whole object.
+
+        ``into`` offers a buffer at least as long; a driver that can reads into it, and the result's data is then
+        a view of its beginning. It saves the allocation, nothing else: what the data is does not depend on it.
+        """
         ...
 
     def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:

@@ -173,7 +173,9 @@ class ObjectStore:
             key = Key(extra.key[len(self._prefix) :])
             yield Extra(key=key, kind=extra.kind, size=extra.size, version=extra.version)
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
         """The bytes of a span, or of the whole object; exactly that many, or an error.
 
         Raises:
@@ -184,7 +186,7 @@ class ObjectStore:
         try:
             if span is not None and (span.length < 1 or span.start < 0):
                 raise RangeInvalid("a span begins at 0 or later and has at least one byte")
-            result = self._driver.read(self._absolute(key), span=span, pin=pin)
+            result = self._driver.read(self._absolute(key), span=span, pin=pin, into=into)
             expected = result.meta.size if span is None else span.length
             got = _size(result.data)
             if got != expected:

@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["Buffers", "MemoryBudget"]
 
-_KEEP: Final = 16
+_KEEP: Final = 12
 
 
 class MemoryBudget:

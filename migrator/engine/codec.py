@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from migrator.envelope.arithmetic import NONCE, PADDED_HEADER, header_length, plain_length
+from migrator.envelope.arithmetic import (
+    CIPHER_SEGMENT,
+    NONCE,
+    PADDED_HEADER,
+    SEGMENT,
+    header_length,
+    plain_length,
+)
 from migrator.envelope.header import build_header, open_header, parse_header, seal_header
 from migrator.envelope.keys import Identity, Recipient
 from migrator.envelope.policy import check_foreign
@@ -32,6 +41,32 @@ __all__ = [
 
 HEADER_PROBE: Final = 70_000
 """Bytes read from the start of a Crypt4GH source: enough for a padded header and most foreign ones."""
+_STEP: Final = 8
+
+
+class _Scratch(threading.local):
+    """One small buffer a thread: what is opened only to be hashed stays in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_STEP * SEGMENT))
+
+
+_scratch = _Scratch()
+
+
+def _steps(
+    first_unit: int, sealed: memoryview, *, last: bool
+) -> Iterator[tuple[int, memoryview, memoryview, bool]]:
+    """Cut sealed segments into small runs: index, sealed bytes, room for the plain bytes, whether it is the end.
+
+    An empty object still is one (empty) run, so that its end is checked too.
+    """
+    size = len(sealed)
+    for start in range(0, max(size, 1), _STEP * CIPHER_SEGMENT):
+        piece = sealed[start : start + _STEP * CIPHER_SEGMENT]
+        final = last and start + len(piece) == size
+        out = _scratch.view[: plain_length(len(piece))]
+        yield first_unit + start // CIPHER_SEGMENT, piece, out, final
 
 
 class Codec(Protocol):
@@ -51,8 +86,14 @@ class Codec(Protocol):
         """Write the target bytes of whole units to ``out``; returns their plain bytes."""
         ...
 
-    def reopen(self, prefix: bytes | None, first_unit: int, stored: memoryview, *, last: bool) -> memoryview:
-        """The plain bytes of stored units (without a header)."""
+    def reopen(
+        self, prefix: bytes | None, first_unit: int, stored: memoryview, *, last: bool
+    ) -> Iterator[memoryview]:
+        """The plain bytes of stored units (without a header), in pieces that live until the next is drawn.
+
+        Raises:
+            SegmentInvalid: They are not what ``transform`` can have made.
+        """
         ...
 
 
@@ -75,8 +116,9 @@ class CopyCodec:
         *,
         last: bool,  # noqa: ARG002
     ) -> memoryview:
-        """Copy."""
-        out[: len(source)] = source
+        """Copy, unless the source was read in place."""
+        if source.obj is not out.obj:
+            out[: len(source)] = source
         return source
 
     def reopen(
@@ -86,9 +128,9 @@ class CopyCodec:
         stored: memoryview,
         *,
         last: bool,  # noqa: ARG002
-    ) -> memoryview:
+    ) -> Iterator[memoryview]:
         """The bytes as they are."""
-        return stored
+        yield stored
 
 
 class EncryptCodec:
@@ -122,11 +164,13 @@ class EncryptCodec:
         seal_into(self._cipher, prefix, first_unit, source, out, last=last)
         return source
 
-    def reopen(self, prefix: bytes | None, first_unit: int, stored: memoryview, *, last: bool) -> memoryview:
+    def reopen(
+        self, prefix: bytes | None, first_unit: int, stored: memoryview, *, last: bool
+    ) -> Iterator[memoryview]:
         """Open strictly: order, completeness and the recorded prefix are checked."""
-        plain = memoryview(bytearray(plain_length(len(stored))))
-        open_into(self._cipher, first_unit, stored, plain, last=last, prefix=prefix)
-        return plain
+        for index, piece, out, final in _steps(first_unit, stored, last=last):
+            open_into(self._cipher, index, piece, out, last=final, prefix=prefix)
+            yield out
 
 
 class SourceHeader:
@@ -147,8 +191,17 @@ class SourceHeader:
         # Our own segments say where they stand; a foreign file's random nonces look like this once in 2^47.
         self.strict = len(self.data_keys) == 1 and index in (0, LAST)
 
+    def open_each(self, first_unit: int, sealed: memoryview, *, last: bool) -> Iterator[memoryview]:
+        """The plain bytes of whole segments, in pieces that live until the next is drawn."""
+        for index, piece, out, final in _steps(first_unit, sealed, last=last):
+            if self.strict:
+                open_into(self.ciphers[0], index, piece, out, last=final)
+            else:
+                open_foreign_into(self.ciphers, piece, out)
+            yield out
+
     def open(self, first_unit: int, sealed: memoryview, *, last: bool) -> memoryview:
-        """The plain bytes of whole segments."""
+        """The plain bytes of whole segments, in memory of their own."""
         plain = memoryview(bytearray(plain_length(len(sealed))))
         if self.strict:
             open_into(self.ciphers[0], first_unit, sealed, plain, last=last)
@@ -221,9 +274,9 @@ class RewrapCodec:
         stored: memoryview,
         *,
         last: bool,
-    ) -> memoryview:
+    ) -> Iterator[memoryview]:
         """Open as the source was opened."""
-        return self._source.open(first_unit, stored, last=last)
+        return self._source.open_each(first_unit, stored, last=last)
 
     @property
     def short_header(self) -> int:

@@ -228,9 +228,9 @@ class Dispatcher:
         if row.state is State.STORED:
             return resume_stored(context, row)
         if row.state is State.OPEN:
-            transfer = resume_open(context, row)
-            if transfer is not None:
-                return self._begun(transfer)
+            taken_up = resume_open(context, row)
+            if taken_up is not None:
+                return self._begun(taken_up) if isinstance(taken_up, LargeTransfer) else taken_up
             row = self._begin_again(row)
         for generation in range(1, row.generation):
             discard(
@@ -273,7 +273,7 @@ class Dispatcher:
 
     def _begin_again(self, row: Row) -> Row:
         context = self._context
-        reason = "its data key cannot be derived any more; it begins again"
+        reason = "what was begun cannot be carried on; it begins again"
         context.writer.commit(UploadForgotten(row.row, reason))
         (fresh,) = context.writer.call(Ledger.claim, [row], context.roots.current)
         context.progress.add(resent_objects=1, resent=row.size)

@@ -25,18 +25,17 @@ from migrator.core.modes import Level, Mode
 from migrator.engine.codec import Codec, sha256
 from migrator.engine.context import Context
 from migrator.engine.ordered_hash import OrderedHash
-from migrator.engine.readback import Expected, PartCheck, level_for, look, plain_start
+from migrator.engine.readback import PIECE_UNITS, Expected, PartCheck, level_for, look, plain_start
+from migrator.engine.settings import SPOOL_ABOVE
 from migrator.engine.settle import complete_settled, put_options
 from migrator.engine.single import Prepared, carry_attributes
-from migrator.engine.sources import read_source
-from migrator.errors import IntegrityError, SourceDrift
+from migrator.engine.sources import head_source, read_source
+from migrator.errors import IntegrityError
 from migrator.ledger.rows import PartRow, Row
 from providers.errors import NotFound, StoreError, UploadLost
 from providers.model import Attributes, ETag, Key, ObjectMeta, PartReceipt, Span, UploadId
 
 __all__ = ["LargeTransfer"]
-
-_CHUNK_UNITS = 128
 
 
 class LargeTransfer:
@@ -105,8 +104,16 @@ class LargeTransfer:
             number = self._todo[0]
             span = self.geometry.part(number)
             work = self._send if self._phase == "send" else self._verify
-            needed = min(span.source_length, _CHUNK_UNITS * self.geometry.unit_in) + span.target_length
+            needed = self._memory(span)
             return lambda: self._guarded(work, span), needed
+
+    def _memory(self, span: PartSpan) -> int:
+        """Bytes that a piece of work holds; a spooled part holds its source's piece only."""
+        piece = (PIECE_UNITS + 1) * max(self.geometry.unit_in, self.geometry.unit_out)
+        if self._phase == "check":
+            return min(span.target_length, piece)
+        body = 0 if span.target_length > SPOOL_ABOVE else span.target_length
+        return body + (0 if self.context.mode is Mode.COPY else min(span.source_length, piece))
 
     def take(self) -> None:
         """The piece that ``next_work`` showed is being started."""
@@ -119,9 +126,7 @@ class LargeTransfer:
     def begin(self) -> None:
         """Open the upload (or take up the earlier one) and make the parts that are missing available."""
         context, row = self.context, self.row
-        head = context.source.head(Key(row.key), version=row.source_pin.version)
-        if head.size != row.size or (row.source_etag is not None and head.etag != row.source_etag):
-            raise SourceDrift("changed since it was listed")
+        head = head_source(context, row)
         attributes, self._kept = carry_attributes(context, row, head.attributes)
         self._options = put_options(context, row, attributes, replace=self._replacing)
         if self._upload is not None:
@@ -208,19 +213,16 @@ class LargeTransfer:
                 body[: len(header)] = header
                 header_sha256, at = sha256(header), len(header)
             prefix = self.codec.prefix()
-            for unit in range(span.first_unit, span.first_unit + span.units, _CHUNK_UNITS):
-                units = min(_CHUNK_UNITS, span.first_unit + span.units - unit)
+            for unit in range(span.first_unit, span.first_unit + span.units, PIECE_UNITS):
+                units = min(PIECE_UNITS, span.first_unit + span.units - unit)
                 offset = (unit - span.first_unit) * geometry.unit_in
                 length = min(units * geometry.unit_in, span.source_length - offset)
-                read = read_source(context, self.row, Span(start=span.source_start + offset, length=length))
-                source = memoryview(read.data)
                 end = at + length + units * (geometry.unit_out - geometry.unit_in)
                 last = span.last and unit + units == span.first_unit + span.units
-                plain = self.codec.transform(prefix, unit, source, body[at:end], last=last)
-                if self._hash is not None:
-                    self._hash.update(plain_start(geometry, unit), plain)
+                self._fill(
+                    prefix, unit, Span(start=span.source_start + offset, length=length), body[at:end], last
+                )
                 at = end
-                del read, source, plain
             digest = sha256(body)
             assert self._upload is not None
             receipt = context.target.put_part(
@@ -235,6 +237,23 @@ class LargeTransfer:
             if header_sha256 is not None:
                 self._header_sha256 = header_sha256
         context.writer.post(PartStored(self.row.row, *part[:4], part.etag, header_sha256))
+
+    def _fill(self, prefix: bytes | None, unit: int, span: Span, out: memoryview, last: bool) -> None:  # noqa: FBT001
+        """Read a piece of the source and write its target bytes to ``out``, hashing its plain bytes in order."""
+        context = self.context
+        if context.mode is Mode.COPY:
+            source, owner = out, None  # read in place: nothing is transformed
+        else:
+            source, owner = context.buffers.take(span.length)
+        try:
+            data = memoryview(read_source(context, self.row, span, source).data)
+            plain = self.codec.transform(prefix, unit, data, out, last=last)
+            if self._hash is not None:
+                self._hash.update(plain_start(self.geometry, unit), plain)
+            del data, plain
+        finally:
+            if owner is not None:
+                context.buffers.give_back(source, owner)
 
     def _complete(self) -> None:
         context, row = self.context, self.row
@@ -305,9 +324,9 @@ class LargeTransfer:
     def _reread(self, digest: bytes) -> None:
         # A file can change twice within one tick of its clock; only a second reading shows that the first was whole.
         geometry, again = self.geometry, hashlib.sha256()
-        scratch = memoryview(bytearray(_CHUNK_UNITS * geometry.unit_out))
-        for unit in range(0, geometry.units, _CHUNK_UNITS):
-            units = min(_CHUNK_UNITS, geometry.units - unit)
+        scratch = memoryview(bytearray(PIECE_UNITS * geometry.unit_out))
+        for unit in range(0, geometry.units, PIECE_UNITS):
+            units = min(PIECE_UNITS, geometry.units - unit)
             start = unit * geometry.unit_in
             length = min(units * geometry.unit_in, geometry.payload - start)
             span = Span(start=geometry.source_header + start, length=length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
 
 __all__ = ["OrderedHash"]
 
@@ -20,14 +21,25 @@ class OrderedHash:
 
     def update(self, start: int, data: memoryview) -> None:
         """Hash ``data``, which begins at byte ``start``, once everything before it is hashed."""
+        self.update_all(start, iter((data,)))
+
+    def update_all(self, start: int, pieces: Iterator[memoryview]) -> None:
+        """Hash pieces that follow one another from byte ``start``; they are drawn when their turn has come.
+
+        If the digest was abandoned the pieces are drawn all the same, for what drawing them checks.
+        """
         with self._turn:
             self._turn.wait_for(lambda: self._position == start or self._broken)
-            if self._broken:
-                return
-        # Outside the lock: this releases the interpreter, and nobody else's turn can come before it is done.
-        self._digest.update(data)
+            broken = self._broken
+        # Outside the lock: hashing releases the interpreter, and nobody else's turn comes before this is done.
+        position = start
+        for piece in pieces:
+            if not broken:
+                self._digest.update(piece)
+            position += len(piece)
         with self._turn:
-            self._position = start + len(data)
+            if not broken:
+                self._position = position
             self._turn.notify_all()
 
     def abandon(self) -> None:

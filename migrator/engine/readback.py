@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from migrator.core.geometry import Geometry, PartSpan
 from migrator.core.modes import Level
@@ -26,9 +27,24 @@ from migrator.ledger.rows import PartRow, Row, UploadRow
 from providers.errors import ConditionFailed, NotFound, RangeInvalid
 from providers.model import Key, Pin, Span
 
-__all__ = ["Expected", "PartCheck", "check_ciphertext", "check_single", "level_for", "look", "plain_start"]
+__all__ = [
+    "PIECE_UNITS",
+    "Expected",
+    "PartCheck",
+    "check_ciphertext",
+    "check_single",
+    "level_for",
+    "look",
+    "plain_start",
+]
 
+PIECE_UNITS: Final = 128
+"""Units that are read, transformed or opened at once: what bounds memory however large parts are."""
 _READ: Final = 8 * 1024 * 1024
+
+
+class _Digest(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +92,16 @@ def look(context: Context, expected: Expected, level: Level) -> None:
                 raise IntegrityError("the store declares another SHA-256 than that of the bytes sent")
 
 
-def read_stored(context: Context, expected: Expected, span: Span | None) -> memoryview:
+def read_stored(
+    context: Context, expected: Expected, span: Span | None, into: memoryview | None = None
+) -> memoryview:
     """Stored bytes of the acknowledged object.
 
     Raises:
         IntegrityError: It is gone, changed or shorter.
     """
     try:
-        result = context.target.read(expected.key, span=span, pin=expected.pin)
+        result = context.target.read(expected.key, span=span, pin=expected.pin, into=into)
     except NotFound:
         raise IntegrityError("the object is not at the target") from None
     except (ConditionFailed, RangeInvalid):
@@ -109,7 +127,10 @@ def check_single(context: Context, codec: Codec, header: int, expected: Expected
         raise IntegrityError("the stored bytes are not the bytes that were sent")
     if header == 0 and expected.plaintext_sha256 == expected.ciphertext_sha256:
         return expected.plaintext_sha256
-    plain = hashlib.sha256(_reopened(codec, expected.nonce_prefix, 0, stored[header:], last=True)).digest()
+    digest = hashlib.sha256()
+    for piece in _reopened(codec, expected.nonce_prefix, 0, stored[header:], last=True):
+        digest.update(piece)
+    plain = digest.digest()
     if expected.plaintext_sha256 is not None and plain != expected.plaintext_sha256:
         raise IntegrityError("the stored bytes open to something else than what was read")
     return plain
@@ -144,9 +165,11 @@ def check_ciphertext(context: Context, row: Row, upload: UploadRow | None, parts
             raise IntegrityError("the stored bytes are not the bytes that were sent")
 
 
-def _reopened(codec: Codec, prefix: bytes | None, unit: int, stored: memoryview, *, last: bool) -> memoryview:
+def _reopened(
+    codec: Codec, prefix: bytes | None, unit: int, stored: memoryview, *, last: bool
+) -> Iterator[memoryview]:
     try:
-        return codec.reopen(prefix, unit, stored, last=last)
+        yield from codec.reopen(prefix, unit, stored, last=last)
     except SegmentInvalid as error:
         raise IntegrityError(error.message) from None
 
@@ -178,24 +201,56 @@ class PartCheck:
             IntegrityError: A byte differs.
         """
         part = self._parts[span.number]
+        stored_digest = hashlib.sha256()
+        buffer, owner = self._context.buffers.take(min(span.target_length, self._piece(span)))
         try:
-            stored = read_stored(
-                self._context, self._expected, Span(start=span.target_start, length=span.target_length)
-            )
-            if self._hash_stored and hashlib.sha256(stored).digest() != part.ciphertext_sha256:
+            # The first piece is read before this part's turn comes, so that the store's answers overlap.
+            first = self._read(span, 0, buffer)
+            pieces = self._opened(span, part, first, buffer, stored_digest)
+            self._hash.update_all(plain_start(self._geometry, span.first_unit), pieces)
+            if self._hash_stored and stored_digest.digest() != part.ciphertext_sha256:
                 raise IntegrityError(
                     f"the stored bytes of part {span.number} are not the bytes that were sent"
                 )
-            header = self._geometry.target_header if span.number == 1 else 0
-            if header and hashlib.sha256(stored[:header]).digest() != self._expected.header_sha256:
-                raise IntegrityError("the stored header is not the header that was sent")
-            plain = _reopened(
-                self._codec, part.nonce_prefix, span.first_unit, stored[header:], last=span.last
-            )
-            self._hash.update(self._plain_start(span), plain)
         except BaseException:
             self._hash.abandon()
             raise
+        finally:
+            self._context.buffers.give_back(buffer, owner)
+
+    def _header(self, span: PartSpan) -> int:
+        return self._geometry.target_header if span.number == 1 else 0
+
+    def _piece(self, span: PartSpan) -> int:
+        """Stored bytes that are read at once: a whole part, unless parts are large."""
+        return self._header(span) + PIECE_UNITS * self._geometry.unit_out
+
+    def _read(self, span: PartSpan, offset: int, buffer: memoryview) -> memoryview:
+        step = self._piece(span) if offset == 0 else PIECE_UNITS * self._geometry.unit_out
+        length = min(step, span.target_length - offset)
+        return read_stored(
+            self._context, self._expected, Span(start=span.target_start + offset, length=length), buffer
+        )
+
+    def _opened(
+        self, span: PartSpan, part: PartRow, first: memoryview, buffer: memoryview, digest: _Digest
+    ) -> Iterator[memoryview]:
+        """The part's plain bytes, read and opened piece by piece."""
+        stored, offset, unit = first, 0, span.first_unit
+        header = self._header(span)
+        if header and hashlib.sha256(stored[:header]).digest() != self._expected.header_sha256:
+            raise IntegrityError("the stored header is not the header that was sent")
+        while True:
+            if self._hash_stored:
+                digest.update(stored)
+            end = offset + len(stored)
+            last = span.last and end == span.target_length
+            yield from _reopened(self._codec, part.nonce_prefix, unit, stored[header:], last=last)
+            unit += -(-(len(stored) - header) // self._geometry.unit_out)
+            if end >= span.target_length:
+                return
+            offset, header = end, 0
+            stored = self._read(span, offset, buffer)
 
     @property
     def ordered(self) -> OrderedHash:
@@ -214,9 +269,6 @@ class PartCheck:
         if self._expected.plaintext_sha256 is not None and digest != self._expected.plaintext_sha256:
             raise IntegrityError("the stored bytes open to something else than what was read")
         return digest
-
-    def _plain_start(self, span: PartSpan) -> int:
-        return plain_start(self._geometry, span.first_unit)
 
 
 def plain_start(geometry: Geometry, unit: int) -> int:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from migrator.core.events import ObjectVerified
+from migrator.core.events import ObjectStored, ObjectVerified
 from migrator.core.modes import Level, Mode
 from migrator.engine.codec import HEADER_PROBE, SourceHeader, sha256
 from migrator.engine.context import Context
 from migrator.engine.multipart import LargeTransfer
 from migrator.engine.readback import Expected, check_ciphertext
-from migrator.engine.single import prepare, verify_single
-from migrator.engine.sources import read_source
+from migrator.engine.settle import holds
+from migrator.engine.single import carry_attributes, prepare, verify_single
+from migrator.engine.sources import head_source, read_source
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, segment_count
 from migrator.envelope.errors import EnvelopeError, SegmentInvalid
 from migrator.envelope.segments import open_into
 from migrator.ledger.ledger import Ledger
-from migrator.ledger.rows import Row
+from migrator.ledger.rows import PartRow, Row
 from providers.errors import NotFound
 from providers.model import ObjectMeta, Span
 
@@ -38,11 +39,13 @@ def existing(context: Context, row: Row) -> ObjectMeta | None:
         return None
 
 
-def resume_open(context: Context, row: Row) -> LargeTransfer | None:
-    """Take up an open upload; None if it must begin again (its data key cannot be derived any more)."""
+def resume_open(context: Context, row: Row) -> LargeTransfer | str | None:
+    """Take up an open upload, or find the object done; None if it must begin again (no data key, say)."""
     upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
-    if upload is None or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
+    if upload is None:
         return None
+    if not upload.part_units or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
+        return _stands_already(context, row, parts)
     prepared = prepare(context, row, part_units=upload.part_units)
     if prepared.geometry.part_units != upload.part_units:
         return None
@@ -55,6 +58,34 @@ def resume_open(context: Context, row: Row) -> LargeTransfer | None:
         parts=parts,
         header_sha256=upload.header_sha256,
     )
+
+
+def _stands_already(context: Context, row: Row, parts: list[PartRow]) -> str | None:
+    """Take an object whose last answer was lost for stored, if every byte of it is what the ledger announced.
+
+    No key is needed for that: the digests were durable before the object could become visible.
+    """
+    found = existing(context, row)
+    if found is None or not holds(context.target, found, [(p.size, p.ciphertext_sha256) for p in parts]):
+        return None
+    _, kept = carry_attributes(context, row, head_source(context, row).attributes)
+    whole = parts[0] if len(parts) == 1 else None
+    context.writer.post(
+        ObjectStored(
+            row.row,
+            found.size,
+            None,
+            whole and whole.ciphertext_sha256,
+            whole and whole.nonce_prefix,
+            found.etag,
+            found.version,
+            kept,
+        )
+    )
+    if context.settings.verify is Level.NONE:
+        return "stored"
+    context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))
+    return "verified"
 
 
 def _replaces(context: Context, row: Row) -> bool:
@@ -74,7 +105,7 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
         check_ciphertext(context, row, upload, parts)
         context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))
         return "verified"
-    if upload is None:
+    if upload is None or not upload.part_units:
         prepared = prepare(context, row)
         expected = Expected(
             key=context.target_key(row),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from migrator.core.geometry import DEFAULT_PART_UNITS
@@ -36,7 +36,7 @@ class Settings:
     """
 
     workers: int = 16
-    memory: int = 128 * MIB
+    memory: int = 96 * MIB
     part_units: int = DEFAULT_PART_UNITS
     open_objects: int = 4
     claim: int = 128
@@ -45,4 +45,4 @@ class Settings:
     verify: Level = Level.FULL
     sample: float = 0.1
     give_up_after: int = 4
-    settle: RetryPolicy = RetryPolicy()
+    settle: RetryPolicy = field(default_factory=RetryPolicy)

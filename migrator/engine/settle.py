@@ -8,7 +8,7 @@ where a store keeps no metadata, the very same bytes) means that it was done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import tenacity
@@ -27,11 +27,13 @@ from providers.errors import (
     Unavailable,
     UploadLost,
 )
-from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, UploadId
+from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, Span, UploadId
 from providers.store import ObjectStore
 
-__all__ = ["TargetTaken", "complete_settled", "discard", "put_options", "put_settled"]
+__all__ = ["TargetTaken", "complete_settled", "discard", "holds", "put_options", "put_settled"]
 
+
+_READ = 8 * 1024 * 1024
 
 
 class TargetTaken(MigrationError):
@@ -88,10 +90,7 @@ def put_settled(
         if target.capabilities.metadata:
             if _stamped(found, options):
                 return found
-        elif (
-            found.size == len(body)
-            and hashlib.sha256(target.read(key, pin=found.pin).data).digest() == sha256
-        ):
+        elif holds(target, found, [(len(body), sha256)]):
             return found
         raise TargetTaken("another object stands at the target key")
 
@@ -120,9 +119,10 @@ def complete_settled(
         found = _find(context, key)
         if found is None:
             return None
-        size = sum(part.size for part in parts)
-        if found.size == size and (not target.capabilities.metadata or _stamped(found, options)):
-            # Without metadata the bytes decide: verification reads them back against the parts' digests.
+        if target.capabilities.metadata:
+            if _stamped(found, options):
+                return found
+        elif holds(target, found, [(part.size, part.sha256) for part in parts]):
             return found
         raise TargetTaken("another object stands at the target key")
 
@@ -132,6 +132,26 @@ def complete_settled(
             return found
         options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
     return _repeat(context, lambda: target.complete_upload(key, upload, parts, options), ours)
+
+
+def holds(target: ObjectStore, found: ObjectMeta, pieces: Sequence[tuple[int, bytes | None]]) -> bool:
+    """Whether an object consists of these pieces (size and SHA-256 each), end to end. Reads all of it.
+
+    Raises:
+        StoreError: It cannot be read, or changed meanwhile.
+    """
+    if found.size != sum(size for size, _ in pieces):
+        return False
+    start = 0
+    for size, wanted in pieces:
+        digest = hashlib.sha256()
+        for at in range(start, start + size, _READ):
+            span = Span(start=at, length=min(_READ, start + size - at))
+            digest.update(target.read(found.key, span=span, pin=found.pin).data)
+        if digest.digest() != wanted:
+            return False
+        start += size
+    return True
 
 
 def _repeat(

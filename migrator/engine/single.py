@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from migrator.core.events import ObjectStored, ObjectVerified
+from migrator.core.events import ObjectStored, ObjectVerified, PartStored, UploadOpened
 from migrator.core.geometry import Geometry, cut
 from migrator.core.modes import Level, Mode
 from migrator.engine.codec import Codec, CopyCodec, DecryptCodec, EncryptCodec, RewrapCodec, sha256
@@ -114,6 +114,13 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
         body_sha256 = sha256(body)
     context.check_plain(row, plain_sha256)
     options = put_options(context, row, attributes, replace=replacing)
+    if context.plan.dataset_class.guarded and not context.target.capabilities.metadata:
+        # Nothing at such a store says whose an object is, and the key that could tell may not be at hand when an
+        # answer is lost: the digest is durable before the object can be seen.
+        context.writer.commit(
+            UploadOpened(row.row, options.attempt, 0, 0),
+            PartStored(row.row, 1, len(body), body_sha256, prefix, None, None),
+        )
     meta = put_settled(context, key, body, options, sha256=body_sha256)
     context.progress.add(sent=len(body))
     context.writer.post(

@@ -14,9 +14,9 @@ from migrator.envelope.errors import HeaderTruncated
 from migrator.errors import SourceDrift
 from migrator.ledger.rows import Row
 from providers.errors import ConditionFailed, NotFound, RangeInvalid
-from providers.model import Key, ReadResult, Span
+from providers.model import Key, ObjectMeta, ReadResult, Span
 
-__all__ = ["check_claims", "open_source_header", "read_source"]
+__all__ = ["check_claims", "head_source", "open_source_header", "read_source"]
 
 _DIGESTS: Final[dict[str, Callable[[Any], bytes]]] = {
     "md5": lambda data: hashlib.md5(data, usedforsecurity=False).digest(),
@@ -26,8 +26,10 @@ _DIGESTS: Final[dict[str, Callable[[Any], bytes]]] = {
 }
 
 
-def read_source(context: Context, row: Row, span: Span | None = None) -> ReadResult:
-    """Bytes of the pinned source.
+def read_source(
+    context: Context, row: Row, span: Span | None = None, into: memoryview | None = None
+) -> ReadResult:
+    """Bytes of the pinned source, read into ``into`` where the driver can.
 
     Raises:
         SourceDrift: The object changed, shrank, grew or disappeared since it was listed.
@@ -37,11 +39,9 @@ def read_source(context: Context, row: Row, span: Span | None = None) -> ReadRes
     context.bandwidth.spend(size)
     try:
         if size == 0:
-            meta = context.source.head(Key(row.key), version=row.source_pin.version)
-            if meta.size != row.size or (row.source_etag is not None and meta.etag != row.source_etag):
-                raise ConditionFailed("the object changed since it was listed")
+            meta = head_source(context, row)
             return ReadResult(meta=meta, data=b"")
-        result = context.source.read(Key(row.key), span=span, pin=row.source_pin)
+        result = context.source.read(Key(row.key), span=span, pin=row.source_pin, into=into)
     except ConditionFailed:
         raise SourceDrift("changed since it was listed") from None
     except NotFound:
@@ -52,6 +52,22 @@ def read_source(context: Context, row: Row, span: Span | None = None) -> ReadRes
         raise SourceDrift("its size changed since it was listed")
     context.progress.add(read=size)
     return result
+
+
+def head_source(context: Context, row: Row) -> ObjectMeta:
+    """What the source says of the pinned object now.
+
+    Raises:
+        SourceDrift: The object changed or disappeared since it was listed.
+        StoreError: Anything else.
+    """
+    try:
+        meta = context.source.head(Key(row.key), version=row.source_pin.version)
+    except NotFound:
+        raise SourceDrift("disappeared since it was listed") from None
+    if meta.size != row.size or (row.source_etag is not None and meta.etag != row.source_etag):
+        raise SourceDrift("changed since it was listed")
+    return meta
 
 
 def check_claims(row: Row, data: Any) -> None:

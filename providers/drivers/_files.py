@@ -7,7 +7,7 @@ import stat
 
 from providers.drivers._walk import etag_of, time_of
 from providers.errors import KeyRefused, NotFound, Unsupported
-from providers.model import NO_ATTRIBUTES, Attributes, Key, ObjectMeta, VersionId
+from providers.model import NO_ATTRIBUTES, Attributes, Buffer, Key, ObjectMeta, VersionId
 
 __all__ = [
     "described",
@@ -60,8 +60,19 @@ def described(key: Key, status: os.stat_result) -> ObjectMeta:
     )
 
 
-def read_exactly(file: int, start: int, length: int) -> bytes | bytearray:
-    """``length`` bytes from ``start``, or what there is of them; one read where one is enough."""
+def read_exactly(file: int, start: int, length: int, into: memoryview | None = None) -> Buffer:
+    """``length`` bytes from ``start``, or what there is of them; one read where one is enough.
+
+    ``into`` is read into if it is long enough.
+    """
+    if into is not None and len(into) >= length:
+        got = 0
+        while got < length:
+            count = os.preadv(file, [into[got:length]], start + got)
+            if not count:
+                break
+            got += count
+        return into[:got]
     first = os.pread(file, length, start)
     if len(first) == length or not first:
         return first

@@ -45,7 +45,12 @@ def publish(staging: int, temporary: str, directory: int, name: str, *, if_absen
     else:
         if there is not None and not stat.S_ISREG(there.st_mode):
             raise KeyRefused("a link, a pipe, a socket or a device has that name and is not replaced")
-        os.replace(temporary, name, src_dir_fd=staging, dst_dir_fd=directory)
+        mine = os.stat(temporary, dir_fd=staging, follow_symlinks=False)
+        if there is not None and (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+            # Named before a crash and taken up again: a rename between two names of one file does nothing.
+            os.unlink(temporary, dir_fd=staging)
+        else:
+            os.replace(temporary, name, src_dir_fd=staging, dst_dir_fd=directory)
     sync_directory(directory)
 
 

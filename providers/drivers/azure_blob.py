@@ -146,8 +146,11 @@ class AzureBlobDriver:
         if not offered:
             raise Unsupported("the service lists neither snapshots nor versions nor deleted blobs")
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
         """The bytes of a span or of the whole blob, from the version or etag that ``pin`` names."""
+        del into  # the client below has no way to read in place
         pin = pin or Pin()
         if span is not None and span.length == 0:
             meta = self.head(key, version=pin.version)

@@ -158,7 +158,9 @@ class FilesystemDriver:
         del prefix
         yield from ()
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
         """The bytes of a span, or of the whole file; the file is compared before and after.
 
         Raises:
@@ -179,7 +181,7 @@ class FilesystemDriver:
             start, length = (0, before.st_size) if span is None else (span.start, span.length)
             if span is not None and span.end > before.st_size:
                 raise RangeInvalid(f"the span ends at {span.end}, the file at {before.st_size}")
-            data = read_exactly(file, start, length)
+            data = read_exactly(file, start, length, into)
             if etag_of(os.fstat(file)) != etag:
                 raise ConditionFailed("the file changed while it was read")
             if len(data) != length:

@@ -101,9 +101,11 @@ class S3Driver:
             raise Unsupported("the bucket keeps no versions")
         return s3_lists.extras(self._client, prefix, self._settings.capabilities.list_limit)
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
         """GetObject of a span, or of everything."""
-        return s3_reads.read(self._client, self._settings, key, span, pin)
+        return s3_reads.read(self._client, self._settings, key, span, pin, into)
 
     def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:
         """GetObjectTagging."""

@@ -21,7 +21,7 @@ from botocore.utils import get_environ_proxies
 
 from providers.drivers.s3_errors import client_error
 from providers.drivers.s3_sign import EMPTY_SHA256, Credential, Signer
-from providers.drivers.s3_wire import Answer, Endpoint, Pool
+from providers.drivers.s3_wire import MOST, Answer, Endpoint, Pool
 from providers.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class S3Client:
         headers: Mapping[str, str] | None = None,
         body: Buffer = b"",
         sha256: bytes | None = None,
+        into: memoryview | None = None,
+        most: int = MOST,
     ) -> Answer:
         """Send one signed request; any answer but success is raised.
 
@@ -118,6 +120,8 @@ class S3Client:
             headers: Headers with lower-case names.
             body: The payload.
             sha256: Its SHA-256, if the caller has it already.
+            into: Where the answer's body may be put, if it fits.
+            most: Bytes the answer's body may have.
 
         Raises:
             botocore.exceptions.ClientError: The store refused.
@@ -143,7 +147,9 @@ class S3Client:
             payload_sha256=digest,
             at=time.gmtime(),
         )
-        answer = self._pool.exchange(method, f"{path}?{text}" if text else path, signed, body)
+        answer = self._pool.exchange(
+            method, f"{path}?{text}" if text else path, signed, body, into=into, most=most
+        )
         if answer.status not in _OK:
             raise client_error(answer, operation)
         return answer

@@ -202,7 +202,7 @@ def _ask(client: S3Client, operation: str, query: dict[str, str], root: str) -> 
     return _expect(client.request(operation, "GET", query=query).body, root)
 
 
-def _expect(body: bytes | bytearray, root: str) -> Document:
+def _expect(body: bytes | bytearray | memoryview, root: str) -> Document:
     document = parse(bytes(body))
     if document.root != root:
         raise XmlInvalid("the answer is another document than the one asked for")

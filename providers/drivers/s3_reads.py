@@ -23,6 +23,8 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 _NO_PIN: Final = Pin()
 _PARTIAL: Final = 206
 _BAD_REQUEST: Final = 400
+_SMALL: Final = 1024 * 1024
+_LARGEST: Final = 5 * 1024 * 1024 * 1024
 _CHECKSUM_MODE: Final = "x-amz-checksum-mode"
 _ENCRYPTION: Final = "server side encryption"
 
@@ -66,7 +68,14 @@ def is_customer_key(error: ClientError) -> bool:
     return _ENCRYPTION in text or told.get("Code") == "SSECustomerKeyMissing"
 
 
-def read(client: S3Client, settings: S3Settings, key: Key, span: Span | None, pin: Pin | None) -> ReadResult:
+def read(
+    client: S3Client,
+    settings: S3Settings,
+    key: Key,
+    span: Span | None,
+    pin: Pin | None,
+    into: memoryview | None = None,
+) -> ReadResult:
     """GetObject of a span or of everything.
 
     Raises:
@@ -90,7 +99,9 @@ def read(client: S3Client, settings: S3Settings, key: Key, span: Span | None, pi
     else:
         headers["range"] = f"bytes={span.start}-{span.end - 1}"
     try:
-        answer = client.request("GetObject", "GET", key, query=query, headers=headers)
+        answer = client.request(
+            "GetObject", "GET", key, query=query, headers=headers, into=into, most=_most(span, pin)
+        )
     except ClientError as error:
         if is_customer_key(error):
             raise Unsupported(
@@ -103,6 +114,14 @@ def read(client: S3Client, settings: S3Settings, key: Key, span: Span | None, pi
     _hold(pin, meta)
     _fits(span or Span(start=0, length=size), start, size, len(answer.body))
     return ReadResult(meta=meta, data=answer.body)
+
+
+def _most(span: Span | None, pin: Pin) -> int:
+    """Bytes that the answer may have at most: more than was asked for is not taken into memory."""
+    if span is not None:
+        # A store that ignores the range answers with the whole object; a small one is told apart by its status.
+        return max(span.length, _SMALL)
+    return max(pin.size, _SMALL) if pin.size is not None else _LARGEST
 
 
 def _fits(span: Span, start: int, size: int, received: int) -> None:

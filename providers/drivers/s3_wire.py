@@ -23,7 +23,10 @@ from urllib.parse import unquote, urlsplit
 
 from providers.errors import Truncated
 
-__all__ = ["Answer", "Endpoint", "Pool", "ProtocolError"]
+__all__ = ["MOST", "Answer", "Endpoint", "Pool", "ProtocolError"]
+
+MOST: Final = 64 * 1024 * 1024
+"""Longest answer to anything but a read of an object: a page of a listing is far below it."""
 
 _HEAD_LIMIT: Final = 256 * 1024
 _FIRST_READ: Final = 64 * 1024
@@ -63,7 +66,7 @@ class Answer(NamedTuple):
 
     status: int
     headers: dict[str, str]
-    body: bytes | bytearray
+    body: bytes | bytearray | memoryview
 
 
 class _Connection:
@@ -95,7 +98,13 @@ class _Connection:
             self._sock.close()
 
     def exchange(
-        self, method: str, target: str, headers: dict[str, str], body: bytes | bytearray | memoryview
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | bytearray | memoryview,
+        into: memoryview | None,
+        most: int,
     ) -> Answer:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         length = f"content-length: {len(body)}\r\n" if method in {"PUT", "POST"} else ""
@@ -112,12 +121,12 @@ class _Connection:
             # A store may refuse early and stop reading; its reason is worth more than our broken pipe.
             self.reusable = False
             try:
-                return self._answer(method)
+                return self._answer(method, into, most)
             except OSError:
                 raise error from None
-        return self._answer(method)
+        return self._answer(method, into, most)
 
-    def _answer(self, method: str) -> Answer:
+    def _answer(self, method: str, into: memoryview | None, most: int) -> Answer:
         status, headers = self._head()
         while status in _INTERIM:
             status, headers = self._head()
@@ -126,14 +135,17 @@ class _Connection:
         if method == "HEAD" or status in _BODILESS:
             return Answer(status, headers, b"")
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return Answer(status, headers, self._chunked())
+            return Answer(status, headers, self._chunked(most))
         announced = headers.get("content-length")
         if announced is None:
             self.reusable = False
-            return Answer(status, headers, self._to_end())
+            return Answer(status, headers, self._to_end(most))
         if not announced.isdecimal():
             raise ProtocolError("the store announced a length that is not a number")
-        return Answer(status, headers, self._exactly(int(announced)))
+        length = int(announced)
+        if length > most:
+            raise ProtocolError("the store announced a longer answer than was asked for")
+        return Answer(status, headers, self._exactly(length, into))
 
     def _head(self) -> tuple[int, dict[str, str]]:
         buffer = self._buffer
@@ -158,13 +170,13 @@ class _Connection:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         return int(first[9:12]), headers
 
-    def _exactly(self, length: int) -> bytes | bytearray:
+    def _exactly(self, length: int, into: memoryview | None = None) -> bytes | bytearray | memoryview:
         start = self._buffer
         if len(start) >= length:
             self._buffer = start[length:]
             return start[:length]
         self._buffer = b""
-        body = bytearray(length)
+        body = bytearray(length) if into is None or len(into) < length else into[:length]
         view = memoryview(body)
         got = len(start)
         view[:got] = start
@@ -186,7 +198,7 @@ class _Connection:
         line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line
 
-    def _chunked(self) -> bytearray:
+    def _chunked(self, most: int) -> bytearray:
         body = bytearray()
         while True:
             try:
@@ -195,17 +207,21 @@ class _Connection:
                 raise ProtocolError("the store's answer has a chunk without a size") from None
             if size == 0:
                 break
+            if size > most - len(body):
+                raise ProtocolError("the store sends a longer answer than was asked for")
             body += self._exactly(size)
             self._line()
         while self._line():
             pass
         return body
 
-    def _to_end(self) -> bytearray:
+    def _to_end(self, most: int) -> bytearray:
         body = bytearray(self._buffer)
         self._buffer = b""
         while more := self._sock.recv(_CHUNK):
             body += more
+            if len(body) > most:
+                raise ProtocolError("the store sends a longer answer than was asked for")
         return body
 
 
@@ -248,8 +264,11 @@ class Pool:
         target: str,
         headers: dict[str, str],
         body: bytes | bytearray | memoryview = b"",
+        *,
+        into: memoryview | None = None,
+        most: int = MOST,
     ) -> Answer:
-        """Send one request and read its whole answer.
+        """Send one request and read its whole answer: into ``into`` if it fits there, ``most`` bytes at most.
 
         Raises:
             Truncated: The body ended before its announced length.
@@ -257,7 +276,7 @@ class Pool:
         """
         connection = self._take()
         try:
-            answer = connection.exchange(method, target, headers, body)
+            answer = connection.exchange(method, target, headers, body, into, most)
         except BaseException:
             connection.close()
             raise

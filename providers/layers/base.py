@@ -84,9 +84,11 @@ class Layer:
         """See ``StoreDriver.list_extras``."""
         return self._stream("list_extras", self._inner.list_extras, prefix)
 
-    def read(self, key: Key, *, span: Span | None = None, pin: Pin | None = None) -> ReadResult:
+    def read(
+        self, key: Key, *, span: Span | None = None, pin: Pin | None = None, into: memoryview | None = None
+    ) -> ReadResult:
         """See ``StoreDriver.read``."""
-        return self._call("read", self._inner.read, key, span=span, pin=pin)
+        return self._call("read", self._inner.read, key, span=span, pin=pin, into=into)
 
     def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:
         """See ``StoreDriver.read_tags``."""
