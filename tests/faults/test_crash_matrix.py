@@ -46,7 +46,9 @@ def die_and_carry_on(wave: Wave, at: int, again: int | None = None, *, exact: bo
     wave.check_complete()
     wave.audit()
     total = sum(map(len, wave.target.objects().values()))
-    assert not exact or last.sent_bytes() <= total - recorded, f"{doom.where}: something recorded was sent again"
+    assert not exact or last.sent_bytes() <= total - recorded, (
+        f"{doom.where}: something recorded was sent again"
+    )
     assert wave.target.uploads() == [], doom.where
     assert wave.target.leftovers() == [], doom.where
     return True

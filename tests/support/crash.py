@@ -21,9 +21,7 @@ from providers.layers.base import Layer
 
 __all__ = ["CrashLayer", "Died", "Doom"]
 
-EFFECTS = frozenset(
-    {"put", "open_upload", "put_part", "complete_upload", "abort_upload", "delete"}
-)
+EFFECTS = frozenset({"put", "open_upload", "put_part", "complete_upload", "abort_upload", "delete"})
 _TRANSACTIONS = ("append", "set_meta", "execute", "execute_many", "attributes_id")
 _READS = ("meta", "query")
 _CHANGES = ("link", "unlink", "replace", "mkdir", "fsync", "fdatasync", "ftruncate", "write", "pwrite")
@@ -90,12 +88,9 @@ class Doom:
         """Watch every ledger and every directory driver of this process meanwhile."""
         undo: list[Callable[[], None]] = []
         try:
-            for name in _TRANSACTIONS:
-                undo.append(self._patch(Ledger, name, self._transaction))
-            for name in _READS:
-                undo.append(self._patch(Ledger, name, self._reading))
-            for module in _DISK_MODULES:
-                undo.append(self._replace(module, "os", _MortalDisk(self)))
+            undo += [self._patch(Ledger, name, self._transaction) for name in _TRANSACTIONS]
+            undo += [self._patch(Ledger, name, self._reading) for name in _READS]
+            undo += [self._replace(module, "os", _MortalDisk(self)) for module in _DISK_MODULES]
             yield
         finally:
             for step in reversed(undo):

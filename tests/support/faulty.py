@@ -16,7 +16,7 @@ from providers.errors import StoreError
 from providers.layers.base import Layer
 from providers.model import ReadResult
 
-__all__ = ["FaultyLayer", "Faults", "flipped"]
+__all__ = ["Faults", "FaultyLayer", "flipped"]
 
 Wants = Callable[[tuple[Any, ...], dict[str, Any]], bool]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -92,7 +91,7 @@ class Place:
         if not isinstance(self.harness, FilesystemHarness):
             return []
         staging = self.path / ".havre/uploads"
-        return sorted(os.listdir(staging)) if staging.is_dir() else []
+        return sorted(left.name for left in staging.iterdir()) if staging.is_dir() else []
 
     @property
     def path(self) -> Path:
@@ -111,7 +110,10 @@ def sealed(plain: bytes, identity: Identity, label: str = "x") -> bytes:
     """A Crypt4GH file of ours."""
     data_key = content(f"key {label}", 32)
     header = build_header(
-        data_key, [identity.recipient()], writer_private=content(f"writer {label}", 32), nonces=content("n", 12)
+        data_key,
+        [identity.recipient()],
+        writer_private=content(f"writer {label}", 32),
+        nonces=content("n", 12),
     )
     units = -(-len(plain) // UNIT)
     body = bytearray(len(plain) + 28 * units)
@@ -334,7 +336,7 @@ class Wave:
             (parts,) = next(
                 ledger.query(
                     "SELECT coalesce(sum(parts.size), 0) FROM parts JOIN objects ON objects.row = parts.row "
-                    "WHERE state = 2"
+                    "JOIN uploads ON uploads.row = parts.row WHERE state = 2 AND part_units > 0"
                 )
             )
         finally:
