@@ -150,7 +150,9 @@ def parts(client: S3Client, key: Key, upload: UploadId) -> Iterator[PartReceipt]
     while True:
         query = {"uploadId": upload, "max-parts": str(_MOST), "part-number-marker": str(marker)}
         answer = client.request("ListParts", "GET", key, query=query)
-        document = _expect(answer.body, "ListPartsResult")
+        document = _expect(
+            answer.body, "ListPartsResult", "ListPartsResponse"
+        )  # the second is what some servers say
         for name, fields in document.records:
             if name != "Part":
                 continue
@@ -202,9 +204,9 @@ def _ask(client: S3Client, operation: str, query: dict[str, str], root: str) -> 
     return _expect(client.request(operation, "GET", query=query).body, root)
 
 
-def _expect(body: bytes | bytearray | memoryview, root: str) -> Document:
+def _expect(body: bytes | bytearray | memoryview, *roots: str) -> Document:
     document = parse(bytes(body))
-    if document.root != root:
+    if document.root not in roots:
         raise XmlInvalid("the answer is another document than the one asked for")
     return document
 

@@ -158,7 +158,7 @@ def _extent(status: int, headers: Mapping[str, str], received: int) -> tuple[int
 def _hold(pin: Pin, meta: ObjectMeta) -> None:
     if pin.etag is not None and meta.etag is not None and not same_etag(pin.etag, meta.etag):
         raise ConditionFailed("the object has another etag than the one that was listed")
-    if pin.version is not None and meta.version is not None and pin.version != meta.version:
+    if pin.version is not None and pin.version != meta.version:
         raise ConditionFailed("the store sent another version than the one that was listed")
     if pin.size is not None and pin.size != meta.size:
         raise ConditionFailed(f"the object has {meta.size} bytes, where {pin.size} were listed")
