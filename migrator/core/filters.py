@@ -1,9 +1,15 @@
-"""Which keys a wave takes: globs in the order given, the first match decides (rclone's rules).
+r"""Which keys a wave takes: globs in the order given, the first match decides (rclone's rules).
 
-``*`` matches within one path segment, ``**`` across segments, ``?`` one character but ``/``, ``[abc]`` and
-``{one,two}`` as usual. A glob that starts with ``/`` is anchored at the location's root; any other may match after
-any slash. If a list holds an include, a key that nothing matches is left out; otherwise it is taken. Source:
-https://rclone.org/filtering/.
+``*`` matches within one path segment, ``**`` across segments, ``?`` one character but ``/``, ``[a-c]`` and ``[^a-c]``
+one character of a set or outside it, ``{one,two}`` one of several globs; ``\\`` takes the next character as it is. A
+glob that starts with ``/`` is anchored at the location's root; any other may match after any slash. A glob that ends
+in ``/`` means everything below that directory. If a list holds an include, a key that nothing matches is left out;
+otherwise it is taken. Source: https://rclone.org/filtering/ and rclone's ``fs/filter/glob.go``.
+
+One departure: an include without a leading slash that holds a slash or ``**`` matches at any depth, as rclone's manual
+says; rclone itself does not enter the directories where it would. Whatever rclone would read as a regular expression
+(``{{...}}``, ``[[:alpha:]]``, ``[\d]``) or differently from a shell (``[!a]``) is refused: a filter that means
+something else than its author thought leaves data behind.
 """
 
 from __future__ import annotations
@@ -18,6 +24,15 @@ from migrator.errors import PlanInvalid
 __all__ = ["Filters", "Rule"]
 
 _MAX_GLOB: Final = 1024
+_MAX_SHOWN: Final = 80
+_TOKEN: Final = re.compile(r"\*+|\[[^\]]*\]|\{\{|\\.|.", re.DOTALL)
+_PIECES: Final = {"*": "[^/]*", "**": ".*", "?": "[^/]", "{": "(?:", "}": ")"}
+_REFUSED: Final = {
+    "{{": ("has a regular expression", "only globs are read; {a,b} is one of two"),
+    "[": ("has an open bracket", "write \\[ for a plain bracket"),
+    "]": ("closes with ] what is not open", "write \\] for a plain bracket"),
+    "\\": ("ends in a backslash", "write two for a plain one"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,50 +78,63 @@ def _compile(glob: str) -> re.Pattern[str]:
             hint="give a pattern such as '*.dcm' or '/images/**'",
         )
     anchored = glob.startswith("/")
-    body = _translate(glob.removeprefix("/"))
+    plain = glob.removeprefix("/")
+    body = _translate(plain + "**" if glob.endswith("/") else plain, glob)
     try:
         return re.compile(("^" if anchored else "(?:^|/)") + body + r"\Z", re.DOTALL)
-    except re.error:
-        raise PlanInvalid(f"the glob {glob!r} cannot be read", hint="check its brackets and braces") from None
+    except (re.error, RecursionError, OverflowError):
+        raise _unreadable(glob, "has a set or a group that makes no sense", "check its brackets") from None
 
 
-def _translate(glob: str) -> str:
-    out: list[str] = []
-    at = 0
+def _unreadable(glob: str, problem: str, hint: str) -> PlanInvalid:
+    shown = glob if len(glob) <= _MAX_SHOWN else glob[:_MAX_SHOWN] + "..."
+    return PlanInvalid(f"the glob {shown!r} {problem}", hint=hint)
+
+
+def _translate(text: str, glob: str) -> str:
     depth = 0
-    while at < len(glob):
-        char = glob[at]
-        at += 1
-        if char == "*":
-            stars = 1
-            while at < len(glob) and glob[at] == "*":
-                stars += 1
-                at += 1
-            out.append("[^/]*" if stars == 1 else ".*")
-        elif char == "?":
-            out.append("[^/]")
-        elif char == "[":
-            end = glob.find("]", at + 1)
-            if end < 0:
-                raise PlanInvalid(
-                    f"the glob {glob!r} has an open bracket", hint="write \\[ for a plain bracket"
-                )
-            body = glob[at:end].replace("\\", "\\\\")
-            out.append("[" + ("^" + body[1:] if body.startswith(("!", "^")) else body) + "]")
-            at = end + 1
-        elif char == "{":
+    out: list[str] = []
+    for piece in _TOKEN.findall(text):
+        if piece in _REFUSED:
+            raise _unreadable(glob, *_REFUSED[piece])
+        if piece == "{":
             depth += 1
-            out.append("(?:")
-        elif char == "}" and depth:
+        elif piece == "}":
+            if not depth:
+                raise _unreadable(glob, "closes with } what is not open", "write \\} for a plain brace")
             depth -= 1
-            out.append(")")
-        elif char == "," and depth:
-            out.append("|")
-        elif char == "\\" and at < len(glob):
-            out.append(re.escape(glob[at]))
-            at += 1
-        else:
-            out.append(re.escape(char))
+        out.append(_regex(piece, glob, in_braces=depth > 0))
     if depth:
-        raise PlanInvalid(f"the glob {glob!r} has an open brace", hint="write \\{ for a plain brace")
+        raise _unreadable(glob, "has an open brace", "write \\{ for a plain brace")
     return "".join(out)
+
+
+def _regex(piece: str, glob: str, *, in_braces: bool) -> str:
+    if piece in _PIECES:
+        return _PIECES[piece]
+    if piece == "," and in_braces:
+        return "|"
+    if piece[0] == "*":
+        raise _unreadable(glob, "has more than two stars in a row", "** matches across slashes")
+    if piece[0] == "[":
+        return _set(piece[1:-1], glob)
+    return re.escape(piece[-1])
+
+
+def _set(body: str, glob: str) -> str:
+    """A character set; its characters are escaped so that nothing but ranges has a meaning in it."""
+    negated = body.startswith("^")
+    members = body[1:] if negated else body
+    if not members:
+        raise _unreadable(glob, "has an empty set", "write \\[ for a plain bracket")
+    if members.startswith("!") and not negated:
+        raise _unreadable(glob, "has a set that starts with !", "write [^a] for any character but a")
+    if "[" in members or "\\" in members:
+        raise _unreadable(
+            glob, "has a bracket or backslash in a set", "name the set's characters, as in [a-c_]"
+        )
+    escaped = "".join(char if char == "-" else re.escape(char) for char in members)
+    # A leading or trailing dash is itself; two in a row would be a set difference to a later Python.
+    if "--" in escaped:
+        raise _unreadable(glob, "has two dashes in a row in a set", "put a single dash first or last")
+    return f"[{'^' if negated else ''}{escaped}]"

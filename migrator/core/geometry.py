@@ -9,7 +9,7 @@ equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.core.modes import Mode
@@ -108,7 +108,13 @@ class Geometry:
         return source_bytes + units * (self.unit_out - self.unit_in)
 
     def part(self, number: int) -> PartSpan:
-        """Part ``number``, from 1."""
+        """Part ``number``, from 1.
+
+        Raises:
+            ValueError: The object has no such part.
+        """
+        if not 1 <= number <= self.parts:
+            raise ValueError(f"part {number} of {self.parts}")
         units = self.units
         if not self.multipart:
             return PartSpan(
@@ -159,7 +165,10 @@ def cut(
 
     Raises:
         CapabilityMissing: The target cannot hold an object of that size.
+        ValueError: The source is shorter than its header.
     """
+    if not 0 <= source_header <= source_size:
+        raise ValueError(f"a header of {source_header} bytes in an object of {source_size}")
     payload = source_size - source_header
     sealed = short_header > 0
     single = Geometry(
@@ -178,20 +187,20 @@ def cut(
         mode=mode, payload=payload, source_header=source_header, target_header=header, part_units=wanted
     )
     if whole.part_size > limits.max_part:
-        whole = Geometry(
-            mode=mode,
-            payload=payload,
-            source_header=source_header,
-            target_header=header,
-            part_units=limits.max_part // unit,
+        whole = replace(whole, part_units=limits.max_part // unit)
+    if whole.multipart and whole.parts == 1 and single.target_size <= limits.max_put:
+        return _checked(single, limits)
+    if not whole.multipart or (whole.parts > 1 and whole.part_size < limits.min_part):
+        raise CapabilityMissing(
+            f"an object of {source_size} bytes must go up in parts, and no whole number of {unit} bytes lies "
+            f"between the smallest ({limits.min_part} bytes) and the largest part ({limits.max_part} bytes) "
+            "that the target allows"
         )
     if whole.parts > limits.max_parts:
         raise CapabilityMissing(
             f"an object of {source_size} bytes needs {whole.parts} parts of {limits.max_part // MIB} MiB; "
             f"the target allows {limits.max_parts}"
         )
-    if whole.parts == 1:
-        return _checked(single, limits)
     return _checked(whole, limits)
 
 

@@ -42,5 +42,9 @@ class TargetNames:
     def collides(self, key: str) -> str | None:
         """A source key that would have the same target, if there can be one (``a`` beside ``a.c4gh``)."""
         if self._name_key is None and self._mode is Mode.DECRYPT:
-            return key.removesuffix(SUFFIX) if key.endswith(SUFFIX) else key + SUFFIX
+            if not key.endswith(SUFFIX):
+                return key + SUFFIX
+            bare = key.removesuffix(SUFFIX)
+            # "a.c4gh.c4gh" becomes "a.c4gh", but a source key of that name becomes "a".
+            return None if bare.endswith(SUFFIX) else bare
         return None

@@ -12,7 +12,8 @@ import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from enum import StrEnum
+from typing import Any, Final, Literal, TypeVar
 
 from migrator.core.filters import Filters
 from migrator.core.modes import DatasetClass, Mode, Names
@@ -21,9 +22,14 @@ from migrator.errors import PlanInvalid
 __all__ = ["FORMAT", "Estimate", "Plan", "parse_plan"]
 
 FORMAT: Final = 1
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_FILE: Final = 1024 * 1024
+_MAX_COUNT: Final = 2**63 - 1
+_MAX_SHOWN: Final = 80
+_VERDICTS: Final = ("no-objection", "conditions", "refused", "not-evaluated")
+_CANARY: Final = ("opened", "not-exercised", "not-needed")
 _FILE_HINT: Final = "restore the file, or make it anew with 'havre plan'"
 
 
@@ -82,7 +88,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.wave):
             raise PlanInvalid(
-                f"{self.wave!r} is not a wave name",
+                f"{_shown(self.wave)} is not a wave name",
                 hint="use letters, digits, dots, dashes and underscores, at most 64 of them",
             )
         if not _ID.fullmatch(self.id):
@@ -99,6 +105,12 @@ class Plan:
                 f"a wave in {self.mode} mode needs the private key that opens its source",
                 hint="name it with --identity KEY",
             )
+        if not self.source or not self.target:
+            raise PlanInvalid("a wave needs a source and a target", hint=_FILE_HINT)
+        if self.gate not in _VERDICTS:
+            raise PlanInvalid("the gate's verdict in the wave file makes no sense", hint=_FILE_HINT)
+        if self.canary not in _CANARY:
+            raise PlanInvalid("the field 'canary' of the wave file makes no sense", hint=_FILE_HINT)
         _ = self.compiled_filters
 
     @property
@@ -174,16 +186,19 @@ def parse_plan(text: str) -> Plan:
     Raises:
         PlanInvalid: It is not a plan; the message names the field.
     """
-    if len(text) > _MAX_FILE:
-        raise PlanInvalid("the wave file is larger than 1 MiB", hint=_FILE_HINT)
     try:
+        if len(text.encode()) > _MAX_FILE:
+            raise PlanInvalid("the wave file is larger than 1 MiB", hint=_FILE_HINT)
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanInvalid(f"the wave file is not valid TOML: {error}", hint=_FILE_HINT) from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, arrays a thousand deep, half a surrogate pair.
+        raise PlanInvalid("the wave file holds what no plan would", hint=_FILE_HINT) from None
     for name, value in data.items():
         wanted = _TYPES.get(name)
         if wanted is None:
-            raise PlanInvalid(f"the wave file has an unknown field {name!r}", hint=_FILE_HINT)
+            raise PlanInvalid(f"the wave file has an unknown field {_shown(name)}", hint=_FILE_HINT)
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise PlanInvalid(f"the field {name!r} of the wave file has the wrong type", hint=_FILE_HINT)
     missing = [name for name in _REQUIRED if name not in data]
@@ -193,17 +208,17 @@ def parse_plan(text: str) -> Plan:
         raise PlanInvalid("the wave file is of a format this version does not know", hint="use a newer havre")
     try:
         values: dict[str, Any] = dict(data)
-        values["dataset_class"] = DatasetClass(values.pop("class"))
-        values["mode"] = Mode(values["mode"])
-        values["names"] = Names(values.get("names", "visible"))
+        values["dataset_class"] = _choice(DatasetClass, values.pop("class"), "class")
+        values["mode"] = _choice(Mode, values["mode"], "mode")
+        values["names"] = _choice(Names, values.get("names", "visible"), "names")
         values["recipients"] = tuple(_strings(values.get("recipients", []), "recipients"))
         values["filters"] = tuple(_rule(pair) for pair in values.get("filters", []))
+        if "created_at" in values:
+            _check_moment(values["created_at"], "created_at")
         if "estimate" in values:
             values["estimate"] = _estimate(values["estimate"])
     except ValueError as error:
         raise PlanInvalid(f"the wave file makes no sense: {error}", hint=_FILE_HINT) from None
-    if values.get("canary", "not-needed") not in ("opened", "not-exercised", "not-needed"):
-        raise PlanInvalid("the field 'canary' of the wave file makes no sense", hint=_FILE_HINT)
     return Plan(**values)
 
 
@@ -226,6 +241,29 @@ def _estimate(table: dict[str, Any]) -> Estimate:
     if table.keys() - {item.name for item in fields(Estimate)}:
         raise ValueError("the estimate has an unknown field")
     try:
-        return Estimate(**table)
+        estimate = Estimate(**table)
     except TypeError:
         raise ValueError("the estimate lacks a field") from None
+    _check_moment(estimate.counted_at, "counted_at")
+    left_out = table.get("left_out", {})
+    kinds = left_out.values() if isinstance(left_out, dict) else [None]
+    counts = (estimate.objects, estimate.bytes, *kinds)
+    if not all(type(count) is int and 0 <= count <= _MAX_COUNT for count in counts):
+        raise ValueError("the estimate counts with whole numbers")
+    return estimate
+
+
+def _check_moment(value: Any, name: str) -> None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(f"{name} must be a date and time with its offset, such as 2026-01-31T12:00:00Z")
+
+
+def _choice(choices: type[_Choice], text: str, name: str) -> _Choice:
+    try:
+        return choices(text)
+    except ValueError:
+        raise ValueError(f"{name} is one of {', '.join(choices)}, not {_shown(text)}") from None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")

@@ -18,7 +18,7 @@ _FACTORS: Final = {
     "g": 1024**3, "gib": 1024**3, "gb": 1000**3,
     "t": 1024**4, "tib": 1024**4, "tb": 1000**4,
 }  # fmt: skip
-_SIZE: Final = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]{0,3})\s*")
+_SIZE: Final = re.compile(r"\s*([0-9]{1,15})(?:\.([0-9]{1,6}))?\s*([a-zA-Z]{0,3})\s*")
 _DAY: Final = timedelta(days=1)
 
 
@@ -29,10 +29,13 @@ def parse_size(text: str) -> int:
         UsageError: The text is not a size.
     """
     match = _SIZE.fullmatch(text)
-    factor = _FACTORS.get(match[2].lower()) if match else None
+    factor = _FACTORS.get(match[3].lower()) if match else None
     if match is None or factor is None:
         raise UsageError(f"{text!r} is not a size", hint="write a number and a unit, such as 200MiB or 1.5GB")
-    return int(float(match[1]) * factor)
+    # Whole numbers throughout: as floating point 1.001kB would be 1000 bytes.
+    fraction = match[2] or ""
+    scale: int = 10 ** len(fraction)
+    return int(match[1] + fraction) * factor // scale
 
 
 def parse_speed(text: str) -> int:
@@ -83,12 +86,13 @@ class Window:
         Raises:
             UsageError: The text is not a window, or it is empty.
         """
-        match = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)\s*", text)
+        match = re.fullmatch(r"\s*([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\s*", text)
         try:
             if match is None:
                 raise ValueError(text)
             start = time(int(match[1]), int(match[2]))
-            end = time(int(match[3]) % 24 if match[4] == "00" else int(match[3]), int(match[4]))
+            midnight = match[3] == "24" and match[4] == "00"
+            end = time(0) if midnight else time(int(match[3]), int(match[4]))
         except ValueError:
             raise UsageError(
                 f"{text!r} is not a time window", hint="write it as 20:00-06:00, local time"

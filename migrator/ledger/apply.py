@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from migrator.core import events as e
+from migrator.core.fold import MAX_PAGE
 from migrator.core.stamp import attempt_token
 from migrator.core.states import EventKind, State, allowed_from
 from migrator.errors import IllegalTransition
@@ -25,7 +26,7 @@ _STORED: Final = (
 )
 _VERIFIED: Final = (
     "UPDATE objects SET state=5, level=?, plaintext_sha256=coalesce(?, plaintext_sha256), reason=NULL "
-    f"WHERE row=? AND state IN ({_from(EventKind.OBJECT_VERIFIED)})"
+    f"WHERE row=? AND stored_size IS NOT NULL AND state IN ({_from(EventKind.OBJECT_VERIFIED)})"
 )
 _PART: Final = "INSERT OR REPLACE INTO parts (row, number, size, ciphertext_sha256, nonce_prefix, etag) VALUES (?,?,?,?,?,?)"
 
@@ -64,11 +65,15 @@ def _runs(events: Sequence[e.Event]) -> Iterable[list[Any]]:
 
 
 def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None:
-    # An object that is stored and verified within one batch is written once.
+    # An object that is stored and verified within one batch is written once. Rows are taken out of turn for that,
+    # so what the order of one row's events would have told is looked at here.
     stored: dict[int, list[Any]] = {}
     verified: list[tuple[Any, ...]] = []
+    before: set[int] = set()
     for event in run:
         if isinstance(event, e.ObjectStored):
+            if event.row in stored or event.row in before:
+                raise IllegalTransition(f"OBJECT_STORED does not fit row {event.row}")
             stored[event.row] = [int(State.STORED), *event[1:], None, event.row]
         elif (waiting := stored.get(event.row)) is not None:
             waiting[0] = int(State.VERIFIED)
@@ -76,6 +81,7 @@ def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None
                 waiting[2] = event.plaintext_sha256
             waiting[8] = event.level
         else:
+            before.add(event.row)
             verified.append((event.level, event.plaintext_sha256, event.row))
     if stored:
         _expect(connection.executemany(_STORED, stored.values()), len(stored), "OBJECT_STORED")
@@ -103,7 +109,11 @@ def _expect(cursor: sqlite3.Cursor, count: int, name: str) -> None:
 
 
 def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _wave: bytes, _at: int) -> None:
+    if _meta(connection, "sealed_rows") is None:
+        raise IllegalTransition("no transfer may begin before the manifest is sealed")
     for first, last in event.ranges:
+        if first > last:
+            raise IllegalTransition(f"a generation of rows {first} to {last}")
         cursor = connection.execute(
             "UPDATE objects SET state=1, generation=generation+1, root=?, stored_size=NULL, plaintext_sha256=NULL, "
             "ciphertext_sha256=NULL, nonce_prefix=NULL, target_etag=NULL, target_version=NULL, level=NULL, reason=NULL "
@@ -111,6 +121,9 @@ def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _wav
             (event.root, first, last),
         )
         _expect(cursor, last - first + 1, "GENERATION_STARTED")
+        # An upload that was completed is no upload any more, and its parts are those of an earlier generation.
+        connection.execute("DELETE FROM uploads WHERE row BETWEEN ? AND ?", (first, last))
+        connection.execute("DELETE FROM parts WHERE row BETWEEN ? AND ?", (first, last))
 
 
 def _opened(connection: sqlite3.Connection, event: e.UploadOpened, wave_id: bytes, at_ms: int) -> None:
@@ -172,7 +185,32 @@ def _swept(connection: sqlite3.Connection, event: e.UploadSwept, _wave: bytes, _
     connection.execute("DELETE FROM forgotten WHERE upload=? AND row=?", (event.upload, event.row))
 
 
+def _meta(connection: sqlite3.Connection, name: str) -> Any:
+    row = connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def _last_row(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(row), 0) FROM objects").fetchone()
+    return int(last)
+
+
+def _listed(connection: sqlite3.Connection, event: e.ObjectsListed, _wave: bytes, _at: int) -> None:
+    # The rows themselves were entered in this transaction, before its events are applied.
+    (before,) = connection.execute("SELECT count(*) FROM objects WHERE row=?", (event.first - 1,)).fetchone()
+    (found,) = connection.execute(
+        "SELECT count(*) FROM objects WHERE row BETWEEN ? AND ?", (event.first, event.last)
+    ).fetchone()
+    fits = found == event.last - event.first + 1 and 0 < found <= MAX_PAGE and (event.first == 1 or before == 1)
+    if not fits or _last_row(connection) != event.last or _meta(connection, "sealed_rows") is not None:
+        raise IllegalTransition(f"rows {event.first} to {event.last} cannot be listed here")
+
+
 def _sealed(connection: sqlite3.Connection, event: e.ManifestSealed, _wave: bytes, at_ms: int) -> None:
+    if _meta(connection, "sealed_rows") is not None or _last_row(connection) != event.rows:
+        raise IllegalTransition(
+            f"a manifest of {_last_row(connection)} rows cannot be sealed as one of {event.rows}"
+        )
     connection.executemany(
         "INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)",
         [("sealed_rows", event.rows), ("sealed_bytes", event.bytes), ("sealed_ms", at_ms)],
@@ -180,11 +218,15 @@ def _sealed(connection: sqlite3.Connection, event: e.ManifestSealed, _wave: byte
 
 
 def _restarted(connection: sqlite3.Connection, _event: e.InventoryRestarted, _wave: bytes, _at: int) -> None:
+    if _meta(connection, "sealed_rows") is not None:
+        raise IllegalTransition("a sealed manifest cannot be thrown away")
     connection.execute("DELETE FROM objects")
     connection.execute("DELETE FROM notes")
 
 
 def _epoch(connection: sqlite3.Connection, event: e.EpochRaised, _wave: bytes, _at: int) -> None:
+    if event.epoch <= (_meta(connection, "epoch") or 0):
+        raise IllegalTransition(f"epoch {event.epoch} does not rise")
     connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', ?)", (event.epoch,))
 
 
@@ -206,11 +248,11 @@ def _root_dropped(connection: sqlite3.Connection, event: e.RootDropped, _wave: b
 
 
 def _nothing(_connection: sqlite3.Connection, _event: e.Event, _wave: bytes, _at: int) -> None:
-    """The row changes of this event are made where it is created (listed rows, sealed roots, the book)."""
+    """The row changes of this event are made where it is created (sealed roots, the book)."""
 
 
 _ONE: Final[dict[type[Any], Callable[[sqlite3.Connection, Any, bytes, int], None]]] = {
-    e.ObjectsListed: _nothing,
+    e.ObjectsListed: _listed,
     e.ManifestSealed: _sealed,
     e.InventoryRestarted: _restarted,
     e.GenerationStarted: _generation,

@@ -38,7 +38,7 @@ def decode(events: bytes) -> Iterator[list[Any]]:
     while stream.tell() < len(events):
         try:
             item = decoder.decode()
-        except (cbor2.CBORError, ValueError, EOFError):
+        except (cbor2.CBORError, ValueError, EOFError, TypeError, RecursionError, MemoryError, OverflowError):
             raise LedgerCorrupt("a batch of the ledger cannot be decoded") from None
         if not isinstance(item, list) or not item or not isinstance(item[0], int):
             raise LedgerCorrupt("a batch of the ledger holds something that is not an event")

@@ -16,11 +16,11 @@ from typing import Any
 import cbor2
 
 from migrator.core.events import Event, GenerationStarted, ObjectRejected, ObjectSkipped, ObjectsListed
-from migrator.core.fold import fold
 from migrator.core.states import State
 from migrator.errors import LedgerCorrupt, LedgerForeign, PlanStale
 from migrator.ledger import chain
 from migrator.ledger.apply import apply
+from migrator.ledger.audit import audit
 from migrator.ledger.connection import create, open_existing, translated
 from migrator.ledger.rows import COLUMNS, Listed, PartRow, Row, UploadRow
 
@@ -45,8 +45,11 @@ class Ledger:
         self._connection = connection
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         with translated():
-            self.wave_id = bytes.fromhex(self.meta("wave_id") or "")
             row = connection.execute("SELECT seq, digest FROM batches ORDER BY seq DESC LIMIT 1").fetchone()
+            try:
+                self.wave_id = bytes.fromhex(self.meta("wave_id"))
+            except (ValueError, TypeError):
+                raise LedgerCorrupt("the ledger does not say which wave it belongs to") from None
         self.seq: int = row[0] if row else 0
         self.head: bytes = row[1] if row else chain.GENESIS
         self._attribute_ids: dict[bytes, int] = {}
@@ -55,12 +58,16 @@ class Ledger:
     def create(cls, path: Path, *, wave_id: str, plan_digest: str, **extra: Any) -> Ledger:
         """Make the ledger of a wave. ``extra`` are further meta values (the name key)."""
         connection = create(path)
-        with translated(), connection:
-            connection.executemany(
-                "INSERT INTO meta (name, value) VALUES (?,?)",
-                [("wave_id", wave_id), ("plan_digest", plan_digest), *extra.items()],
-            )
-        return cls(connection)
+        try:
+            with translated(), connection:
+                connection.executemany(
+                    "INSERT INTO meta (name, value) VALUES (?,?)",
+                    [("wave_id", wave_id), ("plan_digest", plan_digest), *extra.items()],
+                )
+            return cls(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     @classmethod
     def open(
@@ -72,8 +79,9 @@ class Ledger:
             LedgerForeign: It belongs to another wave.
             PlanStale: The plan was changed since the ledger was begun.
         """
-        ledger = cls(open_existing(path, read_only=read_only))
+        connection = open_existing(path, read_only=read_only)
         try:
+            ledger = cls(connection)
             if ledger.wave_id.hex() != wave_id:
                 raise LedgerForeign(
                     "the ledger beside this wave file belongs to another wave",
@@ -84,8 +92,8 @@ class Ledger:
                     "the wave file was changed after its first run",
                     hint="undo the change, or make a new plan with a new --wave name",
                 )
-        except Exception:
-            ledger.close()
+        except BaseException:
+            connection.close()
             raise
         return ledger
 
@@ -103,9 +111,9 @@ class Ledger:
         ``prepare`` runs first in the same transaction, for rows that events only refer to; its result is returned.
         """
         at_ms = self._now_ms()
-        wire = b"".join(map(chain.encode, events))
-        digest = chain.link(self.head, self.seq + 1, at_ms, wire)
         with translated():
+            wire = b"".join(map(chain.encode, events))
+            digest = chain.link(self.head, self.seq + 1, at_ms, wire)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 result = prepare(self._connection) if prepare else None
@@ -282,29 +290,30 @@ class Ledger:
         for state, number, size in self.query(
             "SELECT state, count(*), sum(size) FROM objects GROUP BY state"
         ):
-            found[State(state)] = (number, size)
+            found[_state(state)] = (number, size)
         return found
 
     def audit(self) -> int:
-        """Check the chain and that folding its events gives every stored state; returns the number of batches.
+        """Check that the tables say what the chained events say; returns the number of batches.
 
         Raises:
             LedgerCorrupt: They disagree.
         """
-        previous, expected, states = chain.GENESIS, 1, bytearray(1)
-        for seq, at_ms, digest, events in self.query(
-            "SELECT seq, at_ms, digest, events FROM batches ORDER BY seq"
-        ):
-            if seq != expected or chain.link(previous, seq, at_ms, events) != digest:
-                raise LedgerCorrupt(f"the chain of the ledger is broken at batch {seq}")
-            states = fold(chain.decode(events), states)
-            previous, expected = digest, seq + 1
-        for row, state in self.query("SELECT row, state FROM objects ORDER BY row"):
-            if row >= len(states) or states[row] != state:
-                raise LedgerCorrupt(f"row {row} of the ledger contradicts its events")
-        return expected - 1
+        with translated():
+            self._connection.execute("BEGIN")  # one snapshot, whoever writes meanwhile
+            try:
+                return audit(self._connection)
+            finally:
+                self._connection.execute("ROLLBACK")
 
 
 def _row(values: tuple[Any, ...]) -> Row:
     row, key, size, state, generation, root, seen, *rest = values
-    return Row(row, key, size, State(state), generation, root, bool(seen), *rest)
+    return Row(row, key, size, _state(state), generation, root, bool(seen), *rest)
+
+
+def _state(number: Any) -> State:
+    try:
+        return State(number)
+    except ValueError:
+        raise LedgerCorrupt("a row of the ledger is in a state that there is not") from None

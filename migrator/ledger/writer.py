@@ -35,43 +35,52 @@ class LedgerWriter:
         self._ledger = ledger
         self._queue: Queue[_Item | None] = Queue(maxsize=_BACKLOG)
         self._error: BaseException | None = None
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
     def post(self, *events: Event) -> None:
         """Hand events over; they are committed soon, in this order."""
-        self._check()
-        self._queue.put((list(events), None, None))
+        self._hand_over((list(events), None, None))
 
     def commit(self, *events: Event) -> None:
         """Hand events over and wait until they, and all posted before, are durable."""
-        self._check()
         future: Future[Any] = Future()
-        self._queue.put((list(events), None, future))
+        self._hand_over((list(events), None, future))
         future.result()
 
     def call(self, function: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **named: _P.kwargs) -> _T:
         """Run ``function(ledger, ...)`` in the ledger's thread, after all that was posted; wait for its result."""
-        self._check()
         future: Future[Any] = Future()
-        self._queue.put(([], lambda ledger: function(ledger, *args, **named), future))
+        self._hand_over(([], lambda ledger: function(ledger, *args, **named), future))
         result: _T = future.result()
         return result
 
     def close(self) -> None:
-        """Commit what was posted, stop the thread and close the ledger.
+        """Commit what was posted, stop the thread and close the ledger. A second time only says how it ended.
 
         Raises:
-            LedgerError: The last commit failed.
+            LedgerError: A commit failed.
         """
-        self._queue.put(None)
+        with self._closing:
+            first, self._closed = not self._closed, True
+            if first:
+                self._queue.put(None)
         self._thread.join()
-        self._ledger.close()
-        self._check()
-
-    def _check(self) -> None:
+        if first:
+            self._ledger.close()
         if self._error is not None:
             raise self._error
+
+    def _hand_over(self, item: _Item) -> None:
+        # Under the lock, so that nothing can come behind the mark at which the thread ends: it would wait for ever.
+        with self._closing:
+            if self._error is not None:
+                raise self._error
+            if self._closed:
+                raise LedgerError("the ledger of this run is closed")
+            self._queue.put(item)
 
     def _run(self) -> None:
         while True:
