@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final
 
 from migrator.core.events import ObjectSkipped, UploadForgotten
+from migrator.core.modes import Mode
 from migrator.core.stamp import attempt_token
 from migrator.core.states import State
 from migrator.engine.context import Context
@@ -26,6 +27,7 @@ from migrator.errors import MigrationError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import StoreError
+from providers.model import ObjectMeta
 
 __all__ = ["Dispatcher"]
 
@@ -299,8 +301,8 @@ class Dispatcher:
             context.progress.finish(verdict.outcome, row.size)
         if transfer is not None and verdict.outcome in ("drifted", "rejected") and not verdict.damaged:
             transfer.abort()
-        if verdict.damaged:
-            self._remove_damaged(row)
+        if verdict.damaged or verdict.outcome == "drifted":
+            self._take_back(row)
         if verdict.stop:
             context.stop.request(error)
         if verdict.temporary:
@@ -309,16 +311,30 @@ class Dispatcher:
                 if context.consecutive_failures >= context.settings.give_up_after:
                     context.stop.request(error)
 
-    def _remove_damaged(self, row: Row) -> None:
-        """Take away an object of ours whose bytes are wrong, so that nobody takes it for the real one."""
+    def _take_back(self, row: Row) -> None:
+        """Take away an object of ours that is wrong or that nothing stands behind, so that nobody trusts it."""
         context = self._context
         try:
             found = existing(context, row)
-            if found is not None and context.target.capabilities.metadata and context.is_ours(row, found):
+            if found is None:
+                return
+            if self._put_by_us(row, found):
                 context.target.delete(context.target_key(row))
-                context.fit.note(row.row, "the damaged object was removed from the target")
-            elif found is not None:
-                context.fit.note(row.row, "a damaged object stands at the target: do not use it")
-        except StoreError:
-            # best effort: the row is rejected either way, and the note says what stands there
+                context.fit.note(row.row, "what had been stored of it was removed from the target")
+            else:
+                context.fit.note(
+                    row.row, "an object that this wave does not vouch for stands at its target key"
+                )
+        except (StoreError, MigrationError):
+            # best effort: the row's outcome holds either way, and the note says what may stand there
             context.fit.note(row.row, "a damaged object may stand at the target: do not use it")
+
+    def _put_by_us(self, row: Row, found: ObjectMeta) -> bool:
+        context = self._context
+        if context.target.capabilities.metadata:
+            return context.is_ours(row, found)
+        (now,) = context.writer.call(lambda ledger: ledger.rows("row=?", (row.row,)))
+        if now.stored_size is not None:
+            # A file carries no stamp: it is ours while it is the very file that was acknowledged.
+            return found.etag == now.target_etag
+        return context.mode is Mode.ENCRYPT and is_earlier_attempt(context, row, found)
