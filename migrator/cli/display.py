@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
     from migrator.cli.output import Output
     from migrator.cli.wiring import Pace
-    from migrator.engine.progress import Progress
+    from migrator.engine.progress import Progress, Snapshot
 
 __all__ = ["Display"]
 
 _BARS_EVERY: Final = 0.2
 _LINE_EVERY: Final = 5.0
 _LOOK_EVERY: Final = 0.5
-_ETA_WINDOW: Final = 120.0
 
 
 class _Face(Protocol):
@@ -45,6 +44,7 @@ class Display:
         progress: The counters.
         output: Where it goes; nothing is shown when quiet.
         pace: Counts retries, if somebody does.
+        flow: Bytes of the wave that went through in this run, from the counters.
         clock: Seconds that only go forward.
         terminal: Whether to draw bars; by default whether stderr is a terminal.
     """
@@ -55,16 +55,18 @@ class Display:
         output: Output,
         *,
         pace: Pace | None = None,
+        flow: Callable[[Snapshot], int] = lambda snapshot: snapshot.sent_bytes,
         clock: Callable[[], float] = time.monotonic,
         terminal: bool | None = None,
     ) -> None:
         self._progress = progress
         self._output = output
         self._pace = pace
+        self._flow = flow
         self._clock = clock
         self._terminal = sys.stderr.isatty() if terminal is None else terminal
         self._rate = Rate()
-        self._done_rate = Rate(_ETA_WINDOW)
+        self._before: int | None = None
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._face: _Face | None = None
@@ -89,14 +91,14 @@ class Display:
     def read(self) -> Reading:
         """The counters now, with rate and remaining time."""
         snapshot = self._progress.snapshot()
-        now = self._clock()
-        self._rate.add(now, max(snapshot.read_bytes, snapshot.checked_bytes))
-        if snapshot.total_objects:
-            self._done_rate.add(now, snapshot.done_bytes)
+        flowed = self._flow(snapshot)
+        if self._before is None and snapshot.total_objects:
+            self._before = max(0, snapshot.done_bytes - flowed)
+        self._rate.add(self._clock(), flowed)
         return Reading.of(
             snapshot,
+            moved=(self._before or 0) + flowed,
             rate=self._rate.per_second(),
-            pace=self._done_rate.per_second(),
             retried=self._pace.failed if self._pace else 0,
         )
 

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -147,6 +148,9 @@ class Output:
 
 
 def _to_stderr(line: str) -> None:
+    # What was said before on the other stream comes before, also where both go to one file.
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

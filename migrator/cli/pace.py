@@ -54,37 +54,35 @@ class Reading:
     total_objects: int
     moved: int
     total_bytes: int
-    checked: int
     rate: float | None
     left: float | None
     outcomes: dict[str, int]
     retried: int
 
     @classmethod
-    def of(cls, snapshot: Snapshot, *, rate: float | None, pace: float | None, retried: int) -> Reading:
+    def of(cls, snapshot: Snapshot, *, moved: int, rate: float | None, retried: int) -> Reading:
         """A reading of counters.
-
-        What is done counts whole objects, verified where the run verifies; an object that is half-way does
-        not count.
 
         Args:
             snapshot: The counters.
-            rate: Bytes read per second.
-            pace: Bytes done per second, over a longer time.
+            moved: Bytes of the wave that are through, those of unfinished objects included.
+            rate: Bytes of the wave per second.
             retried: Requests that were sent again.
         """
-        left = (snapshot.total_bytes - snapshot.done_bytes) / pace if pace else None
+        total = snapshot.total_bytes
+        # Whole objects are certain. What flows may count a second attempt too, so it never completes the bar.
+        ceiling = total if snapshot.done_objects >= snapshot.total_objects else total - 1
+        moved = max(snapshot.done_bytes, min(moved, ceiling))
         return cls(
             phase=snapshot.phase,
             note=snapshot.note,
             listed=snapshot.listed,
             objects=snapshot.done_objects,
             total_objects=snapshot.total_objects,
-            moved=snapshot.done_bytes,
-            total_bytes=snapshot.total_bytes,
-            checked=snapshot.checked_bytes,
+            moved=moved,
+            total_bytes=total,
             rate=rate,
-            left=left,
+            left=(total - moved) / rate if rate and total > moved else None,
             outcomes=snapshot.outcomes,
             retried=retried,
         )

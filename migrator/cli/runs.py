@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from migrator.engine.context import Stop
     from migrator.engine.files import WaveFiles
     from migrator.engine.opening import Opener
-    from migrator.engine.progress import Progress
+    from migrator.engine.progress import Progress, Snapshot
     from migrator.engine.report import Report
     from migrator.engine.settings import Settings
     from migrator.envelope.keys import Identity
@@ -124,16 +124,15 @@ def make_settings(
     verify = Level(level)
     if sample is not None and verify is not Level.SAMPLE:
         raise click.UsageError("--sample goes with the level 'sample' only")
-    changes = {} if part_size is None else {"part_units": max(1, part_size // _SEGMENT)}
-    return Settings(
+    settings = Settings(
         workers=workers,
         memory=memory,
         bandwidth=bandwidth,
         window=window,
         verify=verify,
         sample=_SAMPLE if sample is None else sample,
-        **changes,
     )
+    return settings if part_size is None else replace(settings, part_units=max(1, part_size // _SEGMENT))
 
 
 def execute(
@@ -180,7 +179,8 @@ def execute(
     # Every worker may have one request under way, and the listing and the sweep one each.
     opener = load_opener(invocation, stop=stop.event, connections=settings.workers + 2, pace=pace)
     with ExitStack() as stack:
-        stack.enter_context(Display(progress, output, pace=pace))
+        flow = _flow_of_check if action == "verified" else _flow_of(settings.verify.value)
+        stack.enter_context(Display(progress, output, pace=pace, flow=flow))
         stack.enter_context(Interrupts(stop, output.error))
         report = engine(
             Run(
@@ -196,6 +196,17 @@ def execute(
         )
     _tell(invocation, files, report, action=action, again=again)
     return report.exit_code
+
+
+def _flow_of(level: str) -> Callable[[Snapshot], int]:
+    """Bytes that are through: where each is read back, it is half-way when it was sent."""
+    if level == "full":
+        return lambda snapshot: (snapshot.sent_bytes + snapshot.checked_bytes) // 2
+    return lambda snapshot: snapshot.sent_bytes
+
+
+def _flow_of_check(snapshot: Snapshot) -> int:
+    return snapshot.checked_bytes
 
 
 def _tell(
@@ -227,7 +238,7 @@ def _tell(
         )
     else:
         output.lines(report_lines(report, action=action))
-        output.lines(f"{'ledger':<10}{files.folder}" for _ in range(1))
+        output.data(f"{'ledger':<10}{files.folder}")
         for line in problem_lines(problems):
             output.error(line)
     if failure is not None and report.state != "interrupted":

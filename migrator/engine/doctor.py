@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from migrator.core.names import OWN_PREFIX
+from migrator.engine.awkward import AWKWARD
 from providers.errors import (
     AlreadyExists,
     ChecksumRefused,
@@ -34,23 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["CheckResult", "Outcome", "doctor"]
 
 _BODY: Final = b"havre doctor: the quick brown fox jumps over the lazy dog\n"
-_AWKWARD: Final = (
-    ("spaces", "a b  c"),
-    ("accents", "é/données"),
-    ("decomposed accents", "e\u0301"),
-    ("other scripts", "数据/данные"),
-    ("an emoji", "\U0001f3e5"),
-    ("plus, percent and query signs", "a+b%20c?d=e&f#g"),
-    ("quotes and angle brackets", "'\"<>"),
-    ("a doubled slash", "a//b"),
-    ("a trailing slash", "folder/"),
-    ("a leading slash", "/lead"),
-    ("dot segments", "a/../b"),
-    ("a backslash", "a\\b"),
-    ("a control character", "a\x01b"),
-    ("a trailing dot", "end."),
-    ("200 bytes in one piece", "n" * 200),
-)
 
 
 class Outcome(StrEnum):
@@ -190,7 +174,7 @@ class _Exam:
 
     def keys(self) -> None:
         """Keys that stores are known to change."""
-        for name, text in _AWKWARD:
+        for name, text in AWKWARD:
             key = self._key(f"keys/{text}")
             refused = self._store.check_key(key)
             if refused is not None:

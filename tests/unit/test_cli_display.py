@@ -26,7 +26,7 @@ _COUNTS = {
 def reading(**changes: object) -> Reading:
     values: dict[str, object] = {
         "phase": "moving", "note": None, "listed": 40, "objects": 10, "total_objects": 40, "moved": 1 << 20,
-        "total_bytes": 4 << 20, "checked": 0, "rate": 524_288.0, "left": 65.0, "outcomes": {"verified": 10},
+        "total_bytes": 4 << 20, "rate": 524_288.0, "left": 65.0, "outcomes": {"verified": 10},
         "retried": 0,
     }  # fmt: skip
     return Reading(**{**values, **changes})  # type: ignore[arg-type]
@@ -69,6 +69,19 @@ def test_line_of_a_listing_counts() -> None:
         == "listing: 40 objects listed"
     )
     assert describe_reading(reading(phase="opening", total_objects=0, listed=0, outcomes={})) == "opening"
+
+
+def test_bytes_of_an_unfinished_object_count() -> None:
+    """A large object moves the bar before it is done, and what flows never completes the bar alone."""
+    progress = Progress(total_objects=2, total_bytes=1000, done_objects=1, done_bytes=400)
+    display = Display(progress, Output(), terminal=False)
+    assert display.read().moved == 400
+    progress.add(sent=300)
+    assert display.read().moved == 700
+    progress.add(sent=900)
+    assert display.read().moved == 999
+    progress.finish("verified", 600)
+    assert display.read().moved == 1000
 
 
 def test_bars_show_shares_rounded_down() -> None:
