@@ -37,14 +37,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("place", cases, indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what a server is known to fail; a name in its file that fits no test is an error of that file."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what a server is known to fail, and leave out what does not apply to it."""
     here = Path(__file__).parent
-    known: set[str] = set()
+    left_out: list[pytest.Item] = []
     for item in items:
         if not isinstance(item, pytest.Function) or here not in item.path.parents:
             continue
-        known |= {item.originalname, item.name}
         callspec = getattr(item, "callspec", None)
         if callspec is None or "place" not in callspec.params:
             continue
@@ -52,7 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         case = item.name.replace(f"{name}-{shape}-", "").replace(f"-{name}-{shape}", "")
         for override in _FACTS[name].overrides:
             if override.test in (item.originalname, case) and shape in override.shapes:
-                item.add_marker(pytest.mark.xfail(strict=True, reason=override.reason))
+                if override.applicable:
+                    item.add_marker(pytest.mark.xfail(strict=True, reason=override.reason))
+                else:
+                    left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

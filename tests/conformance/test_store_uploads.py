@@ -173,8 +173,6 @@ def test_complete_of_an_unknown_upload(store: ObjectStore) -> None:
 
 def test_part_of_an_unknown_upload(store: ObjectStore) -> None:
     """A part for an upload that was given up is UploadLost, where the store gives uploads names."""
-    if store.capabilities.upload_needs_attempt and store.capabilities.pin == "strong":
-        pytest.skip("blocks need no upload to be opened")
     upload = store.open_upload(KEY, PLAIN)
     store.abort_upload(KEY, upload)
     with pytest.raises(UploadLost):

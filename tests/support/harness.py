@@ -47,10 +47,11 @@ WRONG_SECRET = "d3Jvbmc" * 12
 
 @dataclass(frozen=True, kw_only=True)
 class Override:
-    """A test that a server is known to fail, in some shapes or all."""
+    """A test that a server is known to fail, in some shapes or all; or, not applicable, has nothing to show for."""
 
     test: str
     reason: str
+    applicable: bool = True
     shapes: tuple[str, ...] = SHAPES
 
 
@@ -61,7 +62,6 @@ class ServerFacts:
     name: str
     profile: str
     capabilities: Mapping[str, Any] = field(default_factory=dict)
-    checks_credentials: bool = True
     overrides: tuple[Override, ...] = ()
 
     def narrowed(self) -> tuple[Profile, Capabilities]:
@@ -87,11 +87,11 @@ def load_servers(folder: Path) -> dict[str, ServerFacts]:
             name=path.stem,
             profile=data["profile"],
             capabilities=changes,
-            checks_credentials=data.get("checks_credentials", True),
             overrides=tuple(
                 Override(
                     test=entry["test"],
                     reason=entry["reason"],
+                    applicable=entry.get("applicable", True),
                     shapes=tuple(entry.get("shapes", SHAPES)),
                 )
                 for entry in overrides
