@@ -93,6 +93,7 @@ class Context:
     bandwidth: Bandwidth
     fit: AttributeFit
     sample_seed: bytes = b""
+    skew: float = 0.0
     record: Record | None = None
     consecutive_failures: int = 0
     opened_any: bool = False

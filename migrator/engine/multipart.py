@@ -27,9 +27,10 @@ from migrator.engine.context import Context
 from migrator.engine.ordered_hash import OrderedHash
 from migrator.engine.readback import PIECE_UNITS, Expected, PartCheck, level_for, look, plain_start
 from migrator.engine.settings import SPOOL_ABOVE
-from migrator.engine.settle import complete_settled, put_options
+from migrator.engine.settle import complete_settled, open_settled, put_options
 from migrator.engine.single import Prepared, carry_attributes
 from migrator.engine.sources import head_source, read_source
+from migrator.engine.sweep import clear_unanswered
 from migrator.errors import IntegrityError
 from migrator.ledger.rows import PartRow, Row
 from providers.errors import NotFound, StoreError, UploadLost
@@ -132,7 +133,9 @@ class LargeTransfer:
         if self._upload is not None:
             self._upload = self._surviving(self._upload)
         if self._upload is None:
-            upload = context.target.open_upload(self.key, self._options)
+            upload = open_settled(
+                context, self.key, self._options, lambda: clear_unanswered(context, row, self.key)
+            )
             self._upload = upload
             context.writer.commit(
                 UploadOpened(row.row, upload, self.geometry.part_units, self.geometry.source_header)

@@ -77,6 +77,7 @@ def migrate(
         notes = _notes(context, resumed=resumed)
         # What is moved back lands among other people's files: no record of ours is left there.
         epoch = raise_epoch(context) if record is None else Epoch(0, 0.0)
+        context.skew = epoch.skew
         seed = context.sample_seed if settings.verify is Level.SAMPLE else None
         context.writer.commit(
             RunStarted(json.dumps(owner()), __version__, epoch.number, str(settings.verify), seed)
@@ -89,7 +90,7 @@ def migrate(
                 progress.phase = "listing"
                 take_inventory(context)
             else:
-                swept = sweep(context, skew=epoch.skew)
+                swept = sweep(context)
             _set_totals(context)
             tell(
                 {
@@ -101,7 +102,7 @@ def migrate(
             progress.phase = "moving"
             Dispatcher(context).run()
             progress.phase = "closing"
-            again = sweep(context, skew=epoch.skew)
+            again = sweep(context)
             swept = Swept(swept.aborted + again.aborted, again.foreign, again.kept)
             write_book(context, files.folder)
         except LedgerError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import tenacity
 
@@ -30,9 +31,18 @@ from providers.errors import (
 from providers.model import Attributes, Buffer, Key, ObjectMeta, PartReceipt, PutOptions, Span, UploadId
 from providers.store import ObjectStore
 
-__all__ = ["TargetTaken", "complete_settled", "discard", "holds", "put_options", "put_settled"]
+__all__ = [
+    "TargetTaken",
+    "complete_settled",
+    "discard",
+    "holds",
+    "open_settled",
+    "put_options",
+    "put_settled",
+]
 
 
+_T = TypeVar("_T")
 _READ = 8 * 1024 * 1024
 
 
@@ -154,10 +164,29 @@ def holds(target: ObjectStore, found: ObjectMeta, pieces: Sequence[tuple[int, by
     return True
 
 
-def _repeat(
-    context: Context, effect: Callable[[], ObjectMeta], ours: Callable[[], ObjectMeta | None]
-) -> ObjectMeta:
-    def attempt() -> ObjectMeta:
+def open_settled(context: Context, key: Key, options: PutOptions, clear: Callable[[], None]) -> UploadId:
+    """Open an upload and know that no other one was opened on the way.
+
+    ``clear`` aborts what a lost answer may have left, before another upload is opened. A store whose upload ids
+    are our attempts gives the same upload again; one that lists no uploads is not asked twice.
+
+    Raises:
+        StoreError: The store refuses, or its trouble outlasts the retries.
+    """
+    target = context.target
+    capabilities = target.capabilities
+
+    def gone() -> None:
+        if not capabilities.upload_needs_attempt:
+            clear()
+
+    if not (capabilities.upload_needs_attempt or capabilities.lists_uploads):
+        return target.open_upload(key, options)
+    return _repeat(context, lambda: target.open_upload(key, options), gone)
+
+
+def _repeat(context: Context, effect: Callable[[], _T], ours: Callable[[], _T | None]) -> _T:
+    def attempt() -> _T:
         try:
             return effect()
         except AlreadyExists:

@@ -7,6 +7,7 @@ clock, whose distance from ours the epoch record showed).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,11 +20,12 @@ from migrator.engine.context import Context
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import NotFound, StoreError, Unsupported, UploadLost
-from providers.model import UploadRef
+from providers.model import Key, UploadRef
 
-__all__ = ["Swept", "sweep"]
+__all__ = ["Swept", "clear_unanswered", "sweep"]
 
 _TOLERANCE = timedelta(seconds=5)
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Swept:
     kept: int = 0
 
 
-def sweep(context: Context, *, skew: float) -> Swept:
+def sweep(context: Context) -> Swept:
     """Abort the orphan uploads of this wave under the target's prefix.
 
     Raises:
@@ -48,15 +50,15 @@ def sweep(context: Context, *, skew: float) -> Swept:
         uploads = list(context.target.list_uploads())
     except Unsupported:
         return Swept()
-    sealed_ms = context.writer.call(Ledger.meta, "sealed_ms")
-    sealed_at = datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=skew)
+    sealed_at = _sealed_at(context)
+    intents = _intents(context, uploads)
     own = f"{OWN_PREFIX}{context.wave_id.hex()}/"
     for upload in uploads:
         if upload.key.startswith(own):
             # A metadata book that was cut: this folder is named for the wave's random id, so it is ours.
             aborted += _abort(context, upload)
             continue
-        row = _row_of(context, upload)
+        row = _row_of(context, upload, intents)
         if row is None or not _is_ours(context, upload, row, sealed_at):
             foreign += 1
             continue
@@ -70,6 +72,25 @@ def sweep(context: Context, *, skew: float) -> Swept:
     return Swept(aborted, foreign, kept)
 
 
+def clear_unanswered(context: Context, row: Row, key: Key) -> None:
+    """Abort the uploads that a lost answer left on one key of a row whose intent is open, before another is opened.
+
+    Raises:
+        StoreError: They cannot be listed, or one that is ours cannot be aborted.
+    """
+    sealed_at = _sealed_at(context)
+    for upload in list(context.target.list_uploads(key)):
+        if upload.key == key and _is_ours(context, upload, row, sealed_at):
+            with suppress(UploadLost, NotFound):
+                context.target.abort_upload(key, upload.upload)
+
+
+def _sealed_at(context: Context) -> datetime:
+    """When the manifest was sealed, by the store's clock."""
+    sealed_ms = context.writer.call(Ledger.meta, "sealed_ms")
+    return datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=context.skew)
+
+
 def _abort(context: Context, upload: UploadRef) -> bool:
     try:
         context.target.abort_upload(upload.key, upload.upload)
@@ -80,7 +101,20 @@ def _abort(context: Context, upload: UploadRef) -> bool:
     return True
 
 
-def _row_of(context: Context, upload: UploadRef) -> Row | None:
+def _intents(context: Context, uploads: list[UploadRef]) -> dict[str, Row]:
+    """Begun rows by target key, as far as these uploads are on them; only where a key does not lead to its row."""
+    if context.plan.names is not Names.KEYED or not uploads:
+        return {}
+    keys, found, after = {str(upload.key) for upload in uploads}, {}, 0
+    while rows := context.writer.call(Ledger.begun, after, _PAGE):
+        after = rows[-1].row
+        for row in rows:
+            if (key := str(context.target_key(row))) in keys:
+                found[key] = row
+    return found
+
+
+def _row_of(context: Context, upload: UploadRef, intents: dict[str, Row]) -> Row | None:
     call = context.writer.call
     if context.plan.names is Names.KEYED:
         number = call(
@@ -88,7 +122,7 @@ def _row_of(context: Context, upload: UploadRef) -> Row | None:
             "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=?",
             (upload.upload, upload.upload),
         )
-        return call(Ledger.row, number or 0)
+        return intents.get(upload.key) if number is None else call(Ledger.row, number)
     key: str = upload.key
     names = [key]
     if context.mode is Mode.ENCRYPT:

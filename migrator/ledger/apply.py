@@ -201,7 +201,9 @@ def _listed(connection: sqlite3.Connection, event: e.ObjectsListed, _wave: bytes
     (found,) = connection.execute(
         "SELECT count(*) FROM objects WHERE row BETWEEN ? AND ?", (event.first, event.last)
     ).fetchone()
-    fits = found == event.last - event.first + 1 and 0 < found <= MAX_PAGE and (event.first == 1 or before == 1)
+    fits = (
+        found == event.last - event.first + 1 and 0 < found <= MAX_PAGE and (event.first == 1 or before == 1)
+    )
     if not fits or _last_row(connection) != event.last or _meta(connection, "sealed_rows") is not None:
         raise IllegalTransition(f"rows {event.first} to {event.last} cannot be listed here")
 

@@ -43,12 +43,18 @@ class _Fault:
 
 
 class Faults:
-    """The queued faults of one store. Thread-safe."""
+    """The queued faults of one store. Thread-safe.
+
+    Attributes:
+        calls: operation and key of every call so far.
+        payload: sizes of the bodies that were taken, those of our own records left out.
+    """
 
     def __init__(self) -> None:
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
-        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.calls: list[tuple[str, str]] = []
+        self.payload: list[int] = []
 
     # -- the script ------------------------------------------------------------------------------
 
@@ -130,8 +136,7 @@ class Faults:
         """Calls of an operation so far, those on our own records left out unless asked for."""
         with self._lock:
             return sum(
-                name == operation and (own or not str(args[0]).startswith(".havre/"))
-                for name, args, _ in self.calls
+                name == operation and (own or not key.startswith(".havre/")) for name, key in self.calls
             )
 
     # -- the layer asks --------------------------------------------------------------------------
@@ -141,9 +146,14 @@ class Faults:
     ) -> Any:
         """Do one operation, under the first fault that claims it."""
         with self._lock:
-            self.calls.append((operation, tuple(a for a in args if not isinstance(a, memoryview)), named))
+            key = str(args[0]) if args else ""
+            self.calls.append((operation, key))
             fault = next((each for each in self._faults if each.claims(operation, args, named)), None)
-        return effect() if fault is None else fault.action(effect)
+        result = effect() if fault is None else fault.action(effect)
+        if operation in ("put", "put_part") and not key.startswith(".havre/"):
+            with self._lock:
+                self.payload.append(len(args[1] if operation == "put" else args[4]))
+        return result
 
 
 class FaultyLayer(Layer):

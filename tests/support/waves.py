@@ -216,7 +216,7 @@ class Wave:
         **settings: Any,
     ) -> Report:
         """One `havre migrate`, in this process."""
-        stop = stop or Stop()
+        stop = Stop() if stop is None else stop  # a stop that was not requested is false
         if identities is None:
             identities = (self.opener_of,) if self.opener_of else ()
         with doom.watching() if doom else nullcontext():
