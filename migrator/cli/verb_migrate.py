@@ -94,10 +94,10 @@ def migrate(
 
 def _dry_run(invocation: Invocation, wave: Path) -> int:
     from migrator.cli.wiring import load_opener, wave_files  # noqa: PLC0415 - loads when used
-    from migrator.engine.run import dry_run  # noqa: PLC0415 - loads when used
+    from migrator.engine.rehearse import rehearse  # noqa: PLC0415 - loads when used
 
     files = wave_files(invocation, wave)
-    answer = dry_run(files.load(), files, load_opener(invocation))
+    answer = rehearse(files.load(), files, load_opener(invocation))
     if invocation.output.json:
         invocation.output.object(answer)
         return 0

@@ -118,10 +118,18 @@ class ObjectVerified(NamedTuple):
 
 
 class ObjectSkipped(NamedTuple):
-    """The object needs no transfer: it stands there already, or it is not a current object."""
+    """The object needs no transfer: it is not a current object, or it stands there already.
+
+    In the latter case both sides were read in full, and what stands there is recorded as if it had been sent.
+    """
 
     row: int
     reason: str
+    stored_size: int | None = None
+    plaintext_sha256: bytes | None = None
+    ciphertext_sha256: bytes | None = None
+    target_etag: str | None = None
+    target_version: str | None = None
 
 
 class SourceDrifted(NamedTuple):

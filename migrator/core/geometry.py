@@ -179,7 +179,9 @@ def cut(
         return _checked(single, limits)
     header = PADDED_HEADER if sealed else 0
     slots = single.units + (1 if sealed else 0)
-    wanted = max(part_units, -(-limits.min_part // unit), -(-slots // limits.max_parts))
+    # A padded header takes a unit's place: a first part of the header alone would hold nothing of the object.
+    least = 2 if sealed else 1
+    wanted = max(part_units, least, -(-limits.min_part // unit), -(-slots // limits.max_parts))
     # Round large parts up to whole MiB-ish steps of 16 units, so that the figure in a plan reads well.
     if wanted > part_units:
         wanted = -(-wanted // 16) * 16

@@ -41,12 +41,17 @@ class DatasetClass(StrEnum):
 
 
 class Level(StrEnum):
-    """How an object was verified. ``none`` is a visible outcome, never silence."""
+    """How an object was verified. ``none`` is a visible outcome, never silence.
+
+    ``ciphertext`` is reached, never asked for: every stored byte was read back and compared with the digests recorded
+    when it was sent, and nothing was decrypted, because no key was at hand.
+    """
 
     NONE = "none"
     SIZE = "size"
     STORE_CHECKSUM = "store-checksum"
     SAMPLE = "sample"
+    CIPHERTEXT = "ciphertext"
     FULL = "full"
 
 

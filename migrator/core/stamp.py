@@ -17,10 +17,14 @@ STAMP_NAME: Final = "havre_stamp"
 _TOKEN_HEX: Final = 24
 
 
-def attempt_token(wave_id: bytes, row: int, generation: int) -> str:
-    """The attempt's token: 24 hexadecimal characters, the same whenever it is asked for again."""
+def attempt_token(stamp_key: bytes, row: int, generation: int) -> str:
+    """The attempt's token: 24 hexadecimal characters, the same whenever it is asked for again.
+
+    The key (32 random bytes) rests in the ledger: without it a token says nothing of the row, so that keyed names
+    do not give away the order in which the objects were listed.
+    """
     message = b"havre-attempt-1" + row.to_bytes(8, "big") + generation.to_bytes(4, "big")
-    return hmac.digest(wave_id, message, hashlib.sha256).hex()[:_TOKEN_HEX]
+    return hmac.digest(stamp_key, message, hashlib.sha256).hex()[:_TOKEN_HEX]
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ _S = State
 _E = EventKind
 
 # GENERATION_STARTED leaves READY for READY when a run ended between intent and effect, leaves FAILED when the
-# next run tries again, and leaves STORED when the read-back found damage that a fresh copy can mend.
+# next run tries again, leaves REJECTED when the operator asks for another try, and leaves STORED when the read-back
+# found damage that a fresh copy can mend.
 TRANSITIONS: Final = MappingProxyType(
     {
         _S.PLANNED: MappingProxyType(
@@ -109,7 +110,13 @@ TRANSITIONS: Final = MappingProxyType(
         _S.VERIFIED: MappingProxyType({_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}),
         _S.SKIPPED: MappingProxyType({}),
         _S.DRIFTED: MappingProxyType({}),
-        _S.REJECTED: MappingProxyType({_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}),
+        _S.REJECTED: MappingProxyType(
+            {
+                _E.OBJECT_VERIFIED: _S.VERIFIED,
+                _E.OBJECT_REJECTED: _S.REJECTED,
+                _E.GENERATION_STARTED: _S.READY,
+            }
+        ),
     }
 )
 

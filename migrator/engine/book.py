@@ -9,6 +9,7 @@ so they are kept in one Crypt4GH file under ``.havre/`` and applied again by ``r
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import tempfile
@@ -32,6 +33,7 @@ from migrator.envelope.segments import PREFIX, seal_into
 from migrator.errors import IntegrityError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import decode_attributes
+from providers.errors import StoreError
 from providers.model import Attributes, Key, PartReceipt, PutOptions, Span
 from providers.store import ObjectStore
 
@@ -43,7 +45,8 @@ _CHUNK_SEGMENTS: Final = 64
 
 def write_book(context: Context, folder: Path) -> str | None:
     """Write the book of everything stored so far; returns its key, or None if there is nothing to write."""
-    if context.mode is not Mode.ENCRYPT:
+    keyed = context.plan.names is Names.KEYED
+    if context.mode is not Mode.ENCRYPT and not (keyed and context.mode.seals):
         return None
     with tempfile.TemporaryFile(dir=folder) as plain:
         digest = hashlib.sha256()
@@ -58,11 +61,23 @@ def write_book(context: Context, folder: Path) -> str | None:
         if last == digest.digest() and key:
             return str(key)
         plain.seek(0)
-        key = f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{digest.hexdigest()[:16]}.c4gh"
-        stored = _send(context, Key(key), plain, size, attempt=digest.hexdigest()[:24])
+        # Named by a keyed digest: a plain one could be guessed from what the book says.
+        name = hmac.digest(context.stamp_key, digest.digest(), hashlib.sha256).hex()[:24]
+        former, key = key, f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{name}.c4gh"
+        stored = _send(context, Key(key), plain, size, attempt=name)
     context.writer.commit(BookStored(key, stored, digest.digest()))
     context.writer.call(Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored)
+    if former and former != key:
+        _remove(context, Key(former))
     return key
+
+
+def _remove(context: Context, key: Key) -> None:
+    try:
+        context.target.delete(key)
+    except StoreError:
+        # best effort: an older book that stays is sealed for the same readers and says nothing new
+        return
 
 
 def _lines(context: Context) -> Iterator[bytes]:
@@ -158,14 +173,15 @@ def _send(context: Context, key: Key, plain: BinaryIO, size: int, *, attempt: st
 
 
 def read_book(
-    target: ObjectStore, key: Key, identities: tuple[Identity, ...]
+    target: ObjectStore, key: Key, identities: tuple[Identity, ...], *, sha256: bytes
 ) -> Iterator[tuple[str, str, Attributes]]:
-    """The book's entries: source key, target key, attributes.
+    """The book's entries: source key, target key, attributes. They count only once the iterator has ended.
 
     Raises:
         EnvelopeError: No identity opens it, or it is damaged.
-        IntegrityError: It is not a book.
+        IntegrityError: It is not the book whose plain bytes have this digest.
     """
+    digest = hashlib.sha256()
     size = target.head(key).size
     header = SourceHeader(
         memoryview(target.read(key, span=Span(start=0, length=min(size, 200_000))).data), identities
@@ -176,6 +192,7 @@ def read_book(
         length = min(step, size - at)
         sealed = memoryview(target.read(key, span=Span(start=at, length=length)).data)
         plain = header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size)
+        digest.update(plain)
         *lines, rest = (rest + bytes(plain)).split(b"\n")
         for line in lines:
             try:
@@ -183,3 +200,5 @@ def read_book(
                 yield entry["key"], entry["target"], Attributes(**entry.get("attributes", {}))
             except (ValueError, KeyError, TypeError):
                 raise IntegrityError("the metadata book of the wave cannot be read") from None
+    if digest.digest() != sha256:
+        raise IntegrityError("the metadata book at the target is not the one that this wave wrote")

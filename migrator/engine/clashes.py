@@ -36,8 +36,9 @@ class Clashes:
         self._fold = target.keys_fold_case
         descriptor, path = tempfile.mkstemp(prefix="havre-keys-")  # created 0600
         os.close(descriptor)
-        self._path = Path(path)
         self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.execute("SELECT 1 FROM sqlite_schema").fetchall()  # opens the file
+        Path(path).unlink()  # it goes with the process, however that ends
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
@@ -51,7 +52,6 @@ class Clashes:
 
     def __exit__(self, *_: object) -> None:
         self._database.close()
-        self._path.unlink(missing_ok=True)
 
     def _folded(self, key: str) -> str:
         return key.casefold() if self._fold else key

@@ -83,6 +83,7 @@ class Context:
     names: TargetNames
     writer: LedgerWriter
     wave_id: bytes
+    stamp_key: bytes = field(repr=False)
     recipients: tuple[Recipient, ...]
     identities: tuple[Identity, ...]
     roots: Roots
@@ -129,7 +130,7 @@ class Context:
 
     def attempt(self, row: Row) -> str:
         """The token of the row's current generation."""
-        return attempt_token(self.wave_id, row.row, row.generation)
+        return attempt_token(self.stamp_key, row.row, row.generation)
 
     def stamp(self, row: Row) -> str:
         """The stamp of the row's current generation."""
@@ -141,6 +142,6 @@ class Context:
         if stamp is None or stamp.wave != self.wave_id.hex()[:12]:
             return False
         return any(
-            stamp.attempt == attempt_token(self.wave_id, row.row, generation)
+            stamp.attempt == attempt_token(self.stamp_key, row.row, generation)
             for generation in range(row.generation, 0, -1)
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -81,27 +81,31 @@ class Dispatcher:
                 self._change.notify_all()
 
     def _feed_rows(self) -> None:
-        context, call, claim = self._context, self._context.writer.call, self._context.settings.claim
-        root = context.roots.current
-        # Rows begun by earlier runs come first. Nothing becomes begun ahead of this cursor meanwhile.
-        after, begun = 0, True
-        while not context.stop:
-            if begun:
-                batch = call(Ledger.begun, after, claim)
-                if not batch:
-                    after, begun = 0, False
-                    continue
-                after = batch[-1].row
-                again = [row for row in batch if row.state in (State.READY, State.FAILED)]
-                kept = [(row, True) for row in batch if row.state in (State.OPEN, State.STORED)]
-                fresh = call(Ledger.claim, again, root) if again else []
-                self._hand(kept + [(row, True) for row in fresh])
-            else:
-                rows = call(Ledger.planned, after, claim)
-                if not rows:
-                    return
-                after = rows[-1].row
-                self._hand([(row, False) for row in call(Ledger.claim, rows, root)])
+        root = self._context.roots.current
+
+        def claim(rows: list[Row]) -> list[Row]:
+            return self._context.writer.call(Ledger.claim, rows, root) if rows else []
+
+        for rows in self._pages(Ledger.begun):
+            again = [row for row in rows if row.state in (State.READY, State.FAILED)]
+            kept = [row for row in rows if row.state in (State.OPEN, State.STORED)]
+            fresh = claim(again)
+            self._hand([(row, True) for row in (*kept, *fresh)])
+        if self._context.settings.retry_rejected:
+            for rows in self._pages(Ledger.rejected):
+                self._hand([(row, True) for row in claim(rows)])
+        for rows in self._pages(Ledger.planned):
+            self._hand([(row, False) for row in claim(rows)])
+
+    def _pages(self, query: Callable[[Ledger, int, int], list[Row]]) -> Iterator[list[Row]]:
+        """Rows in one state, page by page; a row that enters the state behind the cursor is not met again."""
+        after = 0
+        while not self._context.stop:
+            rows = self._context.writer.call(query, after, self._context.settings.claim)
+            if not rows:
+                return
+            after = rows[-1].row
+            yield rows
 
     def _hand(self, rows: list[tuple[Row, bool]]) -> None:
         low = self._context.settings.workers * _LOW
@@ -238,7 +242,7 @@ class Dispatcher:
             discard(
                 context.target,
                 context.target_key(row),
-                attempt_token(context.wave_id, row.row, generation),
+                attempt_token(context.stamp_key, row.row, generation),
             )
         if resumed or row.seen_at_target:
             found = existing(context, row)
@@ -246,8 +250,18 @@ class Dispatcher:
                 if not row.seen_at_target and is_earlier_attempt(context, row, found):
                     replacing = True
                     context.progress.add(resent_objects=1, resent=row.size)
-                elif same_content(context, row, found):
-                    context.writer.post(ObjectSkipped(row.row, "already there with the same content"))
+                elif (same := same_content(context, row, found)) is not None:
+                    context.writer.post(
+                        ObjectSkipped(
+                            row.row,
+                            "already there with the same content",
+                            found.size,
+                            same.plaintext_sha256,
+                            same.ciphertext_sha256,
+                            found.etag,
+                            found.version,
+                        )
+                    )
                     return "skipped"
                 else:
                     raise TargetTaken(

@@ -85,6 +85,11 @@ class WaveFiles:
             Path(name).unlink(missing_ok=True)
             raise
 
+    def remove_ledger(self) -> None:
+        """Remove a ledger that nothing was recorded in; never one that a run has used."""
+        for suffix in ("", "-wal", "-shm"):
+            self.ledger.with_name(self.ledger.name + suffix).unlink(missing_ok=True)
+
     def make_folder(self) -> None:
         """Make the wave's folder (0700) if it is not there."""
         self.folder.mkdir(mode=0o700, exist_ok=True)

@@ -72,7 +72,7 @@ class LargeTransfer:
         self._upload = upload
         self._parts: dict[int, PartRow] = {part.number: part for part in parts or ()}
         self._header_sha256 = header_sha256
-        self._resumed = upload is not None
+        self._sent_before: frozenset[int] = frozenset()
         self._hash: OrderedHash | None = None if self._parts else OrderedHash(self.geometry.plain_size)
         self._options = put_options(context, row, Attributes(), replace=replacing)
         self._kept: int | None = None
@@ -157,6 +157,10 @@ class LargeTransfer:
         if held is None and len(self._parts) == self.geometry.parts:
             return upload  # it may have been completed: completing again settles it
         if held is not None:
+            # Sent before and to be sent again: what the store holds without the ledger knowing, and what was
+            # under way below the last part that was acknowledged.
+            below = range(1, max(self._parts, default=0))
+            self._sent_before = frozenset((held.keys() | set(below)) - self._parts.keys())
             gone = [
                 number
                 for number, part in self._parts.items()
@@ -233,7 +237,9 @@ class LargeTransfer:
             )
         finally:
             context.buffers.give_back(body, owner)
-        context.progress.add(sent=span.target_length, resent=span.target_length if self._resumed else 0)
+        context.progress.add(
+            sent=span.target_length, resent=span.target_length if span.number in self._sent_before else 0
+        )
         part = PartRow(span.number, span.target_length, digest, prefix, receipt.etag)
         with self._lock:
             self._parts[span.number] = part

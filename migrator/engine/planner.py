@@ -94,6 +94,11 @@ def make_plan(
     """
     guarded = request.dataset_class.guarded and request.mode.seals
     names = request.names or (Names.KEYED if guarded else Names.VISIBLE)
+    if names is Names.KEYED and not request.mode.seals:
+        raise UsageError(
+            f"names cannot be keyed in mode {request.mode}: nothing sealed could bring them back",
+            hint="leave --names out, or use --mode encrypt",
+        )
     if _inside(request.source, request.target) or _inside(request.target, request.source):
         raise UsageError(
             "source and target lie inside each other", hint="choose a target outside of the source's prefix"

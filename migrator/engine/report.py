@@ -8,7 +8,7 @@ from typing import Any, Final
 from migrator.core.states import State
 from migrator.ledger.ledger import Ledger
 
-__all__ = ["Report", "lowest_level", "problem_rows", "tally"]
+__all__ = ["LEVELS", "Report", "lowest_level", "problem_rows", "tally"]
 
 _WORDS: Final = {
     State.PLANNED: "planned",
@@ -21,7 +21,7 @@ _WORDS: Final = {
     State.REJECTED: "rejected",
     State.FAILED: "failed",
 }
-_LEVELS: Final = ("none", "size", "store-checksum", "full")
+LEVELS: Final = ("none", "size", "store-checksum", "ciphertext", "full")
 DAMAGED: Final = "verification:"
 
 
@@ -34,7 +34,8 @@ class Report:
         state: ``done``, ``incomplete``, ``interrupted`` or ``stopped``.
         exit_code: What the command exits with.
         counts: Objects by outcome; disjoint, ``total`` is their sum.
-        bytes: ``total`` and ``stored`` source bytes, ``resent`` bytes sent again after an interruption.
+        bytes: ``total`` and ``stored`` source bytes, ``in_parts`` bytes acknowledged of objects that are half-way
+            up, ``resent`` bytes sent again after an interruption.
         level: The lowest level that verified objects reached; ``none`` if any stored object is not verified.
         seconds: How long this run took.
         resent_objects: Objects begun again after an interruption.
@@ -66,6 +67,8 @@ def tally(ledger: Ledger) -> tuple[dict[str, int], dict[str, int]]:
         size["total"] += total
         if state in (State.STORED, State.VERIFIED):
             size["stored"] += total
+    open_parts = "SELECT coalesce(sum(parts.size), 0) FROM parts JOIN objects USING (row) WHERE state=2"
+    size["in_parts"] = ledger.one(open_parts)
     for (resent,) in ledger.query("SELECT coalesce(sum(resent_bytes), 0) FROM runs"):
         size["resent"] = resent
     return counts, size
@@ -77,7 +80,7 @@ def lowest_level(ledger: Ledger) -> str:
         level or "none"
         for (level,) in ledger.query("SELECT DISTINCT level FROM objects WHERE state IN (3, 5)")
     }
-    return min(found, key=_LEVELS.index) if found else "none"
+    return min(found, key=LEVELS.index) if found else "none"
 
 
 def problem_rows(ledger: Ledger, *, names: bool, limit: int) -> list[dict[str, Any]]:

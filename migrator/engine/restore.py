@@ -62,6 +62,7 @@ def restore(
     """
     if not files.ledger.exists():
         raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
+    _refuse_unfinished(plan, files, progress)
     if plan.mode.seals and not identities:
         raise UsageError(
             "restoring a sealed wave needs a recipient's private key", hint="name it with --identity KEY"
@@ -100,6 +101,22 @@ def restore(
             on_event=on_event,
             record=record,
         )
+
+
+def _refuse_unfinished(plan: Plan, files: WaveFiles, progress: Progress) -> None:
+    """A wave that was cut short has no complete record to restore from."""
+    ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
+    try:
+        if ledger.unfinished():
+            raise UsageError(
+                "this wave has not come to its end, so it cannot be restored yet",
+                hint="run 'havre migrate' again until it is done, then restore",
+            )
+        left_out = ledger.one("SELECT count(*) FROM objects WHERE state IN (7, 8)")
+    finally:
+        ledger.close()
+    if left_out:
+        progress.note = f"{left_out} object(s) of the wave were never moved and cannot be restored"
 
 
 class _Recorded:
@@ -142,7 +159,7 @@ class _Recorded:
             names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))
             rows = ledger.query(
                 "SELECT key, stored_size, target_etag, target_version, plaintext_sha256 FROM objects "
-                "WHERE state IN (3, 5)"
+                "WHERE state IN (3, 5, 6) AND stored_size IS NOT NULL"
             )
             self._database.execute("BEGIN")
             self._database.executemany(
@@ -158,14 +175,14 @@ class _Recorded:
     ) -> None:
         ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
         try:
-            key = ledger.meta("book_key")
+            key, digest = ledger.meta("book_key"), ledger.meta("book_sha256")
         finally:
             ledger.close()
         if key is None:
             return
         self._database.execute("BEGIN")
         with opener(plan.target, True) as target:
-            for _, stored, attributes in read_book(target, Key(key), identities):
+            for _, stored, attributes in read_book(target, Key(key), identities, sha256=bytes(digest)):
                 self._database.execute(
                     "UPDATE objects SET attributes=? WHERE target=?", (encode_attributes(attributes), stored)
                 )

@@ -7,19 +7,23 @@ an earlier attempt of this very row.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from migrator.core.events import ObjectStored, ObjectVerified
 from migrator.core.modes import Level, Mode
-from migrator.engine.codec import HEADER_PROBE, SourceHeader, sha256
+from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context
 from migrator.engine.multipart import LargeTransfer
-from migrator.engine.readback import Expected, check_ciphertext
+from migrator.engine.readback import PIECE_UNITS, Expected, check_ciphertext
 from migrator.engine.settle import holds
 from migrator.engine.single import carry_attributes, prepare, verify_single
 from migrator.engine.sources import head_source, read_source
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, segment_count
 from migrator.envelope.errors import EnvelopeError, SegmentInvalid
+from migrator.envelope.header import MAX_HEADER
 from migrator.envelope.segments import open_into
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import PartRow, Row
@@ -27,8 +31,6 @@ from providers.errors import NotFound
 from providers.model import ObjectMeta, Span
 
 __all__ = ["existing", "is_earlier_attempt", "resume_open", "resume_stored", "same_content"]
-
-_UNITS = 128
 
 
 def existing(context: Context, row: Row) -> ObjectMeta | None:
@@ -84,7 +86,7 @@ def _stands_already(context: Context, row: Row, parts: list[PartRow]) -> str | N
     )
     if context.settings.verify is Level.NONE:
         return "stored"
-    context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))
+    context.writer.post(ObjectVerified(row.row, str(Level.CIPHERTEXT), None))
     return "verified"
 
 
@@ -144,7 +146,7 @@ def is_earlier_attempt(context: Context, row: Row, found: ObjectMeta) -> bool:
         return context.is_ours(row, found)
     if context.mode is Mode.ENCRYPT:
         return _opens_with_our_key(context, row, found)
-    return same_content(context, row, found)
+    return same_content(context, row, found) is not None
 
 
 def _opens_with_our_key(context: Context, row: Row, found: ObjectMeta) -> bool:
@@ -168,51 +170,68 @@ def _opens_with_our_key(context: Context, row: Row, found: ObjectMeta) -> bool:
     return False
 
 
-def same_content(context: Context, row: Row, found: ObjectMeta) -> bool:
-    """Whether an unrecorded object at the target holds what this row would put there. Both sides are read in full.
+@dataclass(frozen=True, slots=True)
+class SameContent:
+    """What was read of an object that stands at the target already, and holds what it should."""
 
-    Under ``encrypt`` that takes an identity that opens the object; without one the answer is no.
+    plaintext_sha256: bytes
+    ciphertext_sha256: bytes
+
+
+def same_content(context: Context, row: Row, found: ObjectMeta) -> SameContent | None:
+    """Digests of an unrecorded object at the target if it holds what this row would put there, else None.
+
+    Both sides are read in full. Under ``encrypt`` that takes an identity that opens the object; without one the
+    answer is None.
     """
     if context.mode is Mode.ENCRYPT:
         return _opens_to_source(context, row, found)
     prepared = prepare(context, row)
     geometry = prepared.geometry
     header = found.size - (geometry.target_size - geometry.target_header)
-    if header < 0 or (header > 0 and not geometry.target_header):
-        return False
-    scratch = memoryview(bytearray(_UNITS * geometry.unit_out))
-    for unit in range(0, geometry.units, _UNITS):
-        units = min(_UNITS, geometry.units - unit)
+    if not 0 <= header <= (MAX_HEADER if geometry.target_header else 0):
+        return None
+    plain, stored = hashlib.sha256(), hashlib.sha256()
+    if header:
+        stored.update(_stored(context, row, found, 0, header))
+    scratch = memoryview(bytearray(PIECE_UNITS * geometry.unit_out))
+    for unit in range(0, geometry.units, PIECE_UNITS):
+        units = min(PIECE_UNITS, geometry.units - unit)
         length = min(units * geometry.unit_in, geometry.payload - unit * geometry.unit_in)
         span = Span(start=geometry.source_header + unit * geometry.unit_in, length=length)
         source = memoryview(read_source(context, row, span).data)
         out = scratch[: length + units * (geometry.unit_out - geometry.unit_in)]
-        prepared.codec.transform(None, unit, source, out, last=unit + units == geometry.units)
-        stored = _stored(context, row, found, header + unit * geometry.unit_out, len(out))
-        if sha256(out) != sha256(stored):
-            return False
-    return True
+        plain.update(prepared.codec.transform(None, unit, source, out, last=unit + units == geometry.units))
+        there = _stored(context, row, found, header + unit * geometry.unit_out, len(out))
+        if there != out:
+            return None
+        stored.update(there)
+    return SameContent(plain.digest(), stored.digest())
 
 
-def _opens_to_source(context: Context, row: Row, found: ObjectMeta) -> bool:
+def _opens_to_source(context: Context, row: Row, found: ObjectMeta) -> SameContent | None:
     if not context.identities:
-        return False
+        return None
+    plain, stored = hashlib.sha256(), hashlib.sha256()
     try:
         start = _stored(context, row, found, 0, min(found.size, HEADER_PROBE))
         header = SourceHeader(start, context.identities)
-        if not header.strict or found.size - header.length != body_length(row.size):
-            return False
-        for unit in range(0, segment_count(row.size), _UNITS):
-            length = min(_UNITS * SEGMENT, row.size - unit * SEGMENT)
+        if (row.size and not header.strict) or found.size - header.length != body_length(row.size):
+            return None
+        stored.update(start[: header.length])
+        for unit in range(0, segment_count(row.size), PIECE_UNITS):
+            length = min(PIECE_UNITS * SEGMENT, row.size - unit * SEGMENT)
             last = unit * SEGMENT + length == row.size
             at = header.length + unit * CIPHER_SEGMENT
-            plain = header.open(unit, _stored(context, row, found, at, body_length(length)), last=last)
-            source = read_source(context, row, Span(start=unit * SEGMENT, length=length)).data
-            if sha256(plain) != sha256(source):
-                return False
+            sealed = _stored(context, row, found, at, body_length(length))
+            source = memoryview(read_source(context, row, Span(start=unit * SEGMENT, length=length)).data)
+            if header.open(unit, sealed, last=last) != source:
+                return None
+            plain.update(source)
+            stored.update(sealed)
     except EnvelopeError:
-        return False
-    return True
+        return None
+    return SameContent(plain.digest(), stored.digest())
 
 
 def _stored(context: Context, row: Row, found: ObjectMeta, start: int, length: int) -> memoryview:

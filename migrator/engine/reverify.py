@@ -19,16 +19,17 @@ from migrator.core.plan import Plan
 from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context, Stop
 from migrator.engine.files import WaveFiles
+from migrator.engine.inventory import sealed
 from migrator.engine.opening import Opener
 from migrator.engine.progress import Progress
 from migrator.engine.readback import Expected, check_ciphertext, level_for, look
-from migrator.engine.report import Report, lowest_level, problem_rows, tally
+from migrator.engine.report import LEVELS, Report, lowest_level, problem_rows, tally
 from migrator.engine.session import open_session
 from migrator.engine.settings import Settings
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, plain_length
 from migrator.envelope.errors import EnvelopeError, NoMatch
 from migrator.envelope.keys import Identity
-from migrator.errors import IntegrityError, Interrupted, LedgerError, MigrationError
+from migrator.errors import IntegrityError, Interrupted, LedgerError, MigrationError, NothingThere
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row
 from providers.errors import NotFound, StoreError
@@ -71,6 +72,8 @@ def reverify(
         with_roots=False,
     ) as context:
         context.target.check()
+        if not context.writer.call(sealed):
+            raise NothingThere("this wave has moved nothing yet", hint="run 'havre migrate' first")
         counts, size = context.writer.call(tally)
         progress.phase = "verifying"
         progress.total_objects = counts["stored"] + counts["verified"] + counts["rejected"]
@@ -96,10 +99,11 @@ def reverify(
                 "no identity was given: every stored byte was compared with what was sent; nothing was decrypted"
             ]
         )
+        exit_code = _exit_code(error, differing.found, counts)
         return Report(
             wave=plan.wave,
-            state="interrupted" if isinstance(error, Interrupted) else "stopped" if error else "done",
-            exit_code=_exit_code(error, differing.found),
+            state=_state(error, exit_code),
+            exit_code=exit_code,
             counts=counts,
             bytes=size,
             level=context.writer.call(lowest_level),
@@ -110,10 +114,22 @@ def reverify(
         )
 
 
-def _exit_code(error: BaseException | None, differing: int) -> int:
+def _state(error: BaseException | None, exit_code: int) -> str:
+    if isinstance(error, Interrupted):
+        return "interrupted"
+    if error is not None:
+        return "stopped"
+    return "incomplete" if exit_code else "done"
+
+
+def _exit_code(error: BaseException | None, differing: int, counts: dict[str, int]) -> int:
     if differing:
         return 4
-    return int(getattr(error, "exit_code", 1)) if error is not None else 0
+    if error is not None:
+        return int(getattr(error, "exit_code", 1))
+    # What stands there is proven; a wave with objects that do not stand there is still not all of it.
+    missing = ("planned", "drifted", "rejected", "failed")
+    return 3 if any(counts[name] for name in missing) else 0
 
 
 def _pages(context: Context) -> Any:
@@ -121,7 +137,7 @@ def _pages(context: Context) -> Any:
     while not context.stop:
         # Rejected rows that were stored once are looked at again: a damaged read may have been the network's fault.
         rows = context.writer.call(
-            Ledger.rows, "row>? AND state IN (3, 5, 8) AND stored_size IS NOT NULL", (after,), _PAGE
+            Ledger.rows, "row>? AND state IN (3, 5, 6, 8) AND stored_size IS NOT NULL", (after,), _PAGE
         )
         if not rows:
             return
@@ -143,8 +159,7 @@ class _Differences:
         if context.stop:
             return
         try:
-            level = level_for(context, row)
-            digest = _check(context, row, level)
+            level, digest = _check(context, row, level_for(context, row))
         except IntegrityError as error:
             with context.lock:
                 self.found += 1
@@ -152,13 +167,18 @@ class _Differences:
             context.progress.finish("rejected", row.size)
             self._tell({"event": "object-differs", "row": row.row, "reason": error.message})
             return
-        if level is not Level.NONE:
+        if level is not Level.NONE and _rank(level) >= _rank(row.level):
             known = row.plaintext_sha256 is not None
             context.writer.post(ObjectVerified(row.row, str(level), None if known else digest))
         context.progress.finish("verified", row.size)
 
 
-def _check(context: Context, row: Row, level: Level) -> bytes | None:
+def _rank(level: str | None) -> int:
+    # A weaker look at an object that was proven more strongly takes nothing away from it.
+    return LEVELS.index(level or "none")
+
+
+def _check(context: Context, row: Row, level: Level) -> tuple[Level, bytes | None]:
     upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
     if level is not Level.FULL:
         expected = Expected(
@@ -169,11 +189,13 @@ def _check(context: Context, row: Row, level: Level) -> bytes | None:
             ciphertext_sha256=row.ciphertext_sha256,
         )
         look(context, expected, level)
-        return None
+        return level, None
     check_ciphertext(context, row, upload, parts)
-    if not context.identities or not context.mode.seals:
-        return None
-    return _decrypted(context, row)
+    if not context.mode.seals:
+        return Level.FULL, None
+    if not context.identities:
+        return Level.CIPHERTEXT, None
+    return Level.FULL, _decrypted(context, row)
 
 
 def _decrypted(context: Context, row: Row) -> bytes:

@@ -74,8 +74,8 @@ def open_roots(
     sealed = build_header(
         secret, readers, writer_private=os.urandom(32), nonces=os.urandom(NONCE * len(readers))
     )
-    (known,) = next(ledger.query("SELECT coalesce(max(id), 0) FROM roots"))
-    identifier = known + 1
+    identifier = int(ledger.meta("roots_made") or 0) + 1
+    ledger.set_meta(roots_made=identifier)  # a number is never used again, also after the roots were dropped
     ledger.append(
         [RootSealed(identifier, hashlib.sha256(sealed).digest())],
         lambda connection: connection.execute(

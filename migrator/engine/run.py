@@ -26,7 +26,7 @@ from migrator.engine.settings import Settings
 from migrator.engine.sweep import Swept, sweep
 from migrator.envelope.errors import EnvelopeError
 from migrator.envelope.keys import Identity
-from migrator.errors import Interrupted, LedgerError, MigrationError
+from migrator.errors import Interrupted, LedgerError, LedgerForeign, MigrationError
 from migrator.ledger.ledger import Ledger
 from providers.errors import StoreError
 
@@ -57,6 +57,27 @@ def migrate(
         MigrationError: The run could not begin, or its ledger failed.
         StoreError: A store is not there, or not for us.
     """
+    fresh = not files.ledger.exists()
+    try:
+        return _run(plan, files, opener, settings, identities, progress, stop, on_event, record)
+    except LedgerForeign:
+        if fresh:
+            # The target knows this wave and this new ledger does not: leave the place free for the right one.
+            files.remove_ledger()
+        raise
+
+
+def _run(  # noqa: PLR0917 - migrate() hands its arguments on
+    plan: Plan,
+    files: WaveFiles,
+    opener: Opener,
+    settings: Settings,
+    identities: tuple[Identity, ...],
+    progress: Progress,
+    stop: Stop,
+    on_event: OnEvent | None,
+    record: Record | None,
+) -> Report:
     tell = on_event or (lambda _event: None)
     began = time.monotonic()
     progress.phase = "opening"

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from migrator import __version__
-from migrator.core.modes import Level, Names
+from migrator.core.modes import Level, Mode, Names
 from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
 from migrator.engine.attributes import AttributeFit
@@ -90,7 +90,7 @@ def open_session(
         recipients = read_recipients(plan)
         roots = Roots()
         try:
-            if with_roots and plan.mode.seals and not plan.mode.opens:
+            if with_roots and plan.mode is Mode.ENCRYPT and (settings.retry_rejected or ledger.unfinished()):
                 roots = open_roots(
                     ledger, guarded=plan.dataset_class.guarded, recipients=recipients, identities=identities
                 )
@@ -112,6 +112,7 @@ def open_session(
             names=names,
             writer=writer,
             wave_id=bytes.fromhex(plan.id),
+            stamp_key=ledger.stamp_key,
             recipients=recipients,
             identities=identities,
             roots=roots,

@@ -31,6 +31,7 @@ class Settings:
         window: Daily window outside of which nothing is sent, or None.
         verify: How stored objects are verified.
         sample: Share of objects verified in full under ``Level.SAMPLE``, 0 to 1.
+        retry_rejected: Try objects again that an earlier run began and rejected.
         give_up_after: Objects in a row that may run out of retries before the run stops.
         settle: How long a put or completion whose answer was lost is looked for and done again.
     """
@@ -45,4 +46,5 @@ class Settings:
     verify: Level = Level.FULL
     sample: float = 0.1
     give_up_after: int = 4
+    retry_rejected: bool = False
     settle: RetryPolicy = field(default_factory=RetryPolicy)

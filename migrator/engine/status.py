@@ -52,7 +52,7 @@ def status(files: WaveFiles) -> dict[str, Any]:
             **facts,
             "state": "planned",
             "objects": empty,
-            "bytes": {"total": 0, "stored": 0, "resent": 0},
+            "bytes": {"total": 0, "stored": 0, "resent": 0, "in_parts": 0},
             "verification": {"level": "none"},
         }
     with _reading(files, plan) as ledger:

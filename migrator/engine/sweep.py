@@ -145,7 +145,7 @@ def _is_ours(context: Context, upload: UploadRef, row: Row, sealed_at: datetime)
     if recorded:
         return True
     attempts = (
-        attempt_token(context.wave_id, row.row, generation) for generation in range(row.generation, 0, -1)
+        attempt_token(context.stamp_key, row.row, generation) for generation in range(row.generation, 0, -1)
     )
     if context.target.capabilities.upload_needs_attempt:
         return upload.upload in attempts

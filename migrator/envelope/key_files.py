@@ -198,6 +198,6 @@ def _refuse_openssh() -> NoReturn:
 def _take(raw: bytes) -> tuple[bytes, bytes]:
     """Split off one string with a 2-byte big-endian length."""
     end = 2 + int.from_bytes(raw[:2], "big")
-    if len(raw) < 2 or len(raw) < end:  # noqa: PLR2004 - the length field itself
+    if len(raw) < 2 or len(raw) < end:
         raise KeyFileInvalid("the private key file ends early")
     return raw[2:end], raw[end:]

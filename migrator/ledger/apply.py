@@ -31,7 +31,7 @@ _VERIFIED: Final = (
 _PART: Final = "INSERT OR REPLACE INTO parts (row, number, size, ciphertext_sha256, nonce_prefix, etag) VALUES (?,?,?,?,?,?)"
 
 
-def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, wave_id: bytes, at_ms: int) -> None:
+def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, stamp_key: bytes, at_ms: int) -> None:
     """Apply one batch within the caller's transaction.
 
     Raises:
@@ -45,7 +45,7 @@ def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, wave_id:
             _parts(connection, run)
         else:
             for event in run:
-                _ONE[type(event)](connection, event, wave_id, at_ms)
+                _ONE[type(event)](connection, event, stamp_key, at_ms)
 
 
 def _runs(events: Sequence[e.Event]) -> Iterable[list[Any]]:
@@ -108,7 +108,7 @@ def _expect(cursor: sqlite3.Cursor, count: int, name: str) -> None:
         raise IllegalTransition(f"{name} does not fit the state of {count - cursor.rowcount} of {count} rows")
 
 
-def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _wave: bytes, _at: int) -> None:
+def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _key: bytes, _at: int) -> None:
     if _meta(connection, "sealed_rows") is None:
         raise IllegalTransition("no transfer may begin before the manifest is sealed")
     for first, last in event.ranges:
@@ -126,7 +126,7 @@ def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _wav
         connection.execute("DELETE FROM parts WHERE row BETWEEN ? AND ?", (first, last))
 
 
-def _opened(connection: sqlite3.Connection, event: e.UploadOpened, wave_id: bytes, at_ms: int) -> None:
+def _opened(connection: sqlite3.Connection, event: e.UploadOpened, stamp_key: bytes, at_ms: int) -> None:
     _change(connection, EventKind.UPLOAD_OPENED, State.OPEN, event.row)
     (generation,) = connection.execute("SELECT generation FROM objects WHERE row=?", (event.row,)).fetchone()
     connection.execute(
@@ -135,7 +135,7 @@ def _opened(connection: sqlite3.Connection, event: e.UploadOpened, wave_id: byte
         (
             event.row,
             event.upload,
-            attempt_token(wave_id, event.row, generation),
+            attempt_token(stamp_key, event.row, generation),
             event.part_units,
             event.source_header,
             at_ms,
@@ -144,7 +144,7 @@ def _opened(connection: sqlite3.Connection, event: e.UploadOpened, wave_id: byte
     connection.execute("DELETE FROM parts WHERE row=?", (event.row,))
 
 
-def _forgotten(connection: sqlite3.Connection, event: e.UploadForgotten, _wave: bytes, _at: int) -> None:
+def _forgotten(connection: sqlite3.Connection, event: e.UploadForgotten, _key: bytes, _at: int) -> None:
     _change(connection, EventKind.UPLOAD_FORGOTTEN, State.READY, event.row)
     _forget_upload(connection, event.row)
 
@@ -159,7 +159,7 @@ def _forget_upload(connection: sqlite3.Connection, row: int) -> None:
 
 
 def _ended(kind: EventKind, state: State) -> Callable[[sqlite3.Connection, Any, bytes, int], None]:
-    def change(connection: sqlite3.Connection, event: Any, _wave: bytes, _at: int) -> None:
+    def change(connection: sqlite3.Connection, event: Any, _key: bytes, _at: int) -> None:
         _change(connection, kind, state, event.row, event.reason)
         if state in (State.DRIFTED, State.REJECTED, State.FAILED):
             row = connection.execute(
@@ -169,6 +169,16 @@ def _ended(kind: EventKind, state: State) -> Callable[[sqlite3.Connection, Any, 
                 _forget_upload(connection, event.row)
 
     return change
+
+
+def _skipped(connection: sqlite3.Connection, event: e.ObjectSkipped, _key: bytes, _at: int) -> None:
+    _change(connection, EventKind.OBJECT_SKIPPED, State.SKIPPED, event.row, event.reason)
+    if event.stored_size is not None:
+        connection.execute(
+            "UPDATE objects SET stored_size=?, plaintext_sha256=?, ciphertext_sha256=?, target_etag=?, "
+            "target_version=?, level='full' WHERE row=?",
+            (*event[2:], event.row),
+        )
 
 
 def _change(
@@ -181,7 +191,7 @@ def _change(
     _expect(cursor, 1, kind.name)
 
 
-def _swept(connection: sqlite3.Connection, event: e.UploadSwept, _wave: bytes, _at: int) -> None:
+def _swept(connection: sqlite3.Connection, event: e.UploadSwept, _key: bytes, _at: int) -> None:
     connection.execute("DELETE FROM forgotten WHERE upload=? AND row=?", (event.upload, event.row))
 
 
@@ -195,7 +205,7 @@ def _last_row(connection: sqlite3.Connection) -> int:
     return int(last)
 
 
-def _listed(connection: sqlite3.Connection, event: e.ObjectsListed, _wave: bytes, _at: int) -> None:
+def _listed(connection: sqlite3.Connection, event: e.ObjectsListed, _key: bytes, _at: int) -> None:
     # The rows themselves were entered in this transaction, before its events are applied.
     (before,) = connection.execute("SELECT count(*) FROM objects WHERE row=?", (event.first - 1,)).fetchone()
     (found,) = connection.execute(
@@ -208,7 +218,7 @@ def _listed(connection: sqlite3.Connection, event: e.ObjectsListed, _wave: bytes
         raise IllegalTransition(f"rows {event.first} to {event.last} cannot be listed here")
 
 
-def _sealed(connection: sqlite3.Connection, event: e.ManifestSealed, _wave: bytes, at_ms: int) -> None:
+def _sealed(connection: sqlite3.Connection, event: e.ManifestSealed, _key: bytes, at_ms: int) -> None:
     if _meta(connection, "sealed_rows") is not None or _last_row(connection) != event.rows:
         raise IllegalTransition(
             f"a manifest of {_last_row(connection)} rows cannot be sealed as one of {event.rows}"
@@ -219,37 +229,37 @@ def _sealed(connection: sqlite3.Connection, event: e.ManifestSealed, _wave: byte
     )
 
 
-def _restarted(connection: sqlite3.Connection, _event: e.InventoryRestarted, _wave: bytes, _at: int) -> None:
+def _restarted(connection: sqlite3.Connection, _event: e.InventoryRestarted, _key: bytes, _at: int) -> None:
     if _meta(connection, "sealed_rows") is not None:
         raise IllegalTransition("a sealed manifest cannot be thrown away")
     connection.execute("DELETE FROM objects")
     connection.execute("DELETE FROM notes")
 
 
-def _epoch(connection: sqlite3.Connection, event: e.EpochRaised, _wave: bytes, _at: int) -> None:
+def _epoch(connection: sqlite3.Connection, event: e.EpochRaised, _key: bytes, _at: int) -> None:
     if event.epoch <= (_meta(connection, "epoch") or 0):
         raise IllegalTransition(f"epoch {event.epoch} does not rise")
     connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', ?)", (event.epoch,))
 
 
-def _run_started(connection: sqlite3.Connection, event: e.RunStarted, _wave: bytes, at_ms: int) -> None:
+def _run_started(connection: sqlite3.Connection, event: e.RunStarted, _key: bytes, at_ms: int) -> None:
     connection.execute(
         "INSERT INTO runs (started_ms, owner, version, epoch) VALUES (?,?,?,?)",
         (at_ms, event.owner, event.version, event.epoch),
     )
 
 
-def _run_ended(connection: sqlite3.Connection, event: e.RunEnded, _wave: bytes, at_ms: int) -> None:
+def _run_ended(connection: sqlite3.Connection, event: e.RunEnded, _key: bytes, at_ms: int) -> None:
     connection.execute(
         "UPDATE runs SET ended_ms=?, outcome=? WHERE id=(SELECT max(id) FROM runs)", (at_ms, event.outcome)
     )
 
 
-def _root_dropped(connection: sqlite3.Connection, event: e.RootDropped, _wave: bytes, _at: int) -> None:
+def _root_dropped(connection: sqlite3.Connection, event: e.RootDropped, _key: bytes, _at: int) -> None:
     connection.execute("DELETE FROM roots WHERE id=?", (event.root,))
 
 
-def _nothing(_connection: sqlite3.Connection, _event: e.Event, _wave: bytes, _at: int) -> None:
+def _nothing(_connection: sqlite3.Connection, _event: e.Event, _key: bytes, _at: int) -> None:
     """The row changes of this event are made where it is created (sealed roots, the book)."""
 
 
@@ -260,7 +270,7 @@ _ONE: Final[dict[type[Any], Callable[[sqlite3.Connection, Any, bytes, int], None
     e.GenerationStarted: _generation,
     e.UploadOpened: _opened,
     e.UploadForgotten: _forgotten,
-    e.ObjectSkipped: _ended(EventKind.OBJECT_SKIPPED, State.SKIPPED),
+    e.ObjectSkipped: _skipped,
     e.SourceDrifted: _ended(EventKind.SOURCE_DRIFTED, State.DRIFTED),
     e.ObjectRejected: _ended(EventKind.OBJECT_REJECTED, State.REJECTED),
     e.ObjectFailed: _ended(EventKind.OBJECT_FAILED, State.FAILED),

@@ -55,11 +55,15 @@ def word(error: sqlite3.Error) -> LedgerError:
         return LedgerStorage(
             "the ledger cannot be opened or written", hint="check the rights on the wave's folder"
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error):
+    text = str(error)
+    # "Could not decode" quotes what it found, which may be a name: it must not reach a message.
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or text.startswith(
+        ("no such", "Could not decode")
+    ):
         return LedgerCorrupt("the ledger file is damaged", hint=_CORRUPT_HINT)
     if code == sqlite3.SQLITE_BUSY:
         return LedgerLocked("another program is writing to the ledger", hint="stop it, then try again")
-    return LedgerError(f"the ledger cannot be used: {error}", hint=_CORRUPT_HINT)
+    return LedgerError(f"the ledger cannot be used: {text}", hint=_CORRUPT_HINT)
 
 
 def create(path: Path) -> sqlite3.Connection:

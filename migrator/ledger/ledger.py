@@ -7,6 +7,7 @@ store.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,7 @@ class Ledger:
             row = connection.execute("SELECT seq, digest FROM batches ORDER BY seq DESC LIMIT 1").fetchone()
             try:
                 self.wave_id = bytes.fromhex(self.meta("wave_id"))
+                self.stamp_key = bytes(self.meta("stamp_key"))
             except (ValueError, TypeError):
                 raise LedgerCorrupt("the ledger does not say which wave it belongs to") from None
         self.seq: int = row[0] if row else 0
@@ -62,7 +64,12 @@ class Ledger:
             with translated(), connection:
                 connection.executemany(
                     "INSERT INTO meta (name, value) VALUES (?,?)",
-                    [("wave_id", wave_id), ("plan_digest", plan_digest), *extra.items()],
+                    [
+                        ("wave_id", wave_id),
+                        ("plan_digest", plan_digest),
+                        ("stamp_key", os.urandom(32)),
+                        *extra.items(),
+                    ],
                 )
             return cls(connection)
         except BaseException:
@@ -117,7 +124,7 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 result = prepare(self._connection) if prepare else None
-                apply(self._connection, events, wave_id=self.wave_id, at_ms=at_ms)
+                apply(self._connection, events, stamp_key=self.stamp_key, at_ms=at_ms)
                 self._connection.execute(
                     "INSERT INTO batches (seq, at_ms, digest, events) VALUES (?,?,?,?)",
                     (self.seq + 1, at_ms, digest, wire),
@@ -226,6 +233,10 @@ class Ledger:
         """Rows that an earlier run began and did not finish, after row ``after``."""
         return self.rows("row>? AND state IN (1, 2, 3, 4)", (after,), limit)
 
+    def rejected(self, after: int, limit: int) -> list[Row]:
+        """Rows that a run began and rejected, after row ``after``."""
+        return self.rows("row>? AND state=8 AND generation>0", (after,), limit)
+
     def planned(self, after: int, limit: int) -> list[Row]:
         """Rows that no run has begun, after row ``after``."""
         return self.rows("row>? AND state=0", (after,), limit)
@@ -292,6 +303,12 @@ class Ledger:
         ):
             found[_state(state)] = (number, size)
         return found
+
+    def unfinished(self) -> bool:
+        """Whether a run would have something to do: the manifest is not sealed, or rows are not at their end."""
+        if self.meta("sealed_rows") is None:
+            return True
+        return self.one("SELECT 1 FROM objects WHERE state IN (0, 1, 2, 3, 4) LIMIT 1") is not None
 
     def audit(self) -> int:
         """Check that the tables say what the chained events say; returns the number of batches.
