@@ -1,5 +1,6 @@
 """Sizes and windows, for all texts and times."""
 
+import contextlib
 from datetime import datetime, timedelta
 
 from hypothesis import given
@@ -7,7 +8,6 @@ from hypothesis import strategies as st
 
 from migrator.core.units import Window, format_duration, format_size, parse_size, parse_speed
 from migrator.errors import UsageError
-import contextlib
 
 _SECOND = timedelta(seconds=1)
 

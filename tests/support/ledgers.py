@@ -14,7 +14,15 @@ DIGEST = "d" * 64
 
 def listed(number: int) -> Listed:
     """One object as an inventory records it."""
-    return Listed(f"patients/{number:08}/study-{number % 7}.dcm", number, None, f'"{number:032x}"', None, 1_700_000_000_000, None)
+    return Listed(
+        f"patients/{number:08}/study-{number % 7}.dcm",
+        number,
+        None,
+        f'"{number:032x}"',
+        None,
+        1_700_000_000_000,
+        None,
+    )
 
 
 def new_ledger(path: Path) -> Ledger:
