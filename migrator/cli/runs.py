@@ -67,7 +67,7 @@ def speed_options(function: F) -> F:
     for option in (
         click.option("--part-size", type=SIZE, metavar="SIZE", help="Wanted part size; default 8MiB."),
         click.option(
-            "--memory", type=SIZE, default="128MiB", show_default=True, metavar="SIZE",
+            "--memory", type=SIZE, default="96MiB", show_default=True, metavar="SIZE",
             help="Memory for all buffers together.",
         ),
         click.option(
@@ -112,6 +112,7 @@ def make_settings(
     part_size: int | None = None,
     level: str = "full",
     sample: float | None = None,
+    retry_rejected: bool = False,
 ) -> Settings:
     """Settings from options.
 
@@ -131,6 +132,7 @@ def make_settings(
         window=window,
         verify=verify,
         sample=_SAMPLE if sample is None else sample,
+        retry_rejected=retry_rejected,
     )
     return settings if part_size is None else replace(settings, part_units=max(1, part_size // _SEGMENT))
 

@@ -32,6 +32,7 @@ havre migrate may.toml --dry-run
 @speed_options
 @level_option("--verify", "full")
 @key_options
+@click.option("--retry-rejected", is_flag=True, help="Try objects again that an earlier run refused.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @names_option
 @common_options

@@ -38,11 +38,14 @@ havre status may.toml --audit
 @click.argument("wave", type=WAVE, metavar="WAVE.toml")
 @click.option("--problems", "show_problems", is_flag=True, help="List what was not moved, and why.")
 @click.option("--limit", type=click.IntRange(min=1), default=_PROBLEMS, show_default=True, metavar="N",
-              help="Most problems to list.")  # fmt: skip
+              help="Most problems or notes to list.")  # fmt: skip
+@click.option("--notes", "show_notes", is_flag=True, help="List of which objects something could not travel.")
 @click.option("--audit", "show_audit", is_flag=True, help="Check the ledger against itself.")
 @names_option
 @common_options
-def status(invocation: Invocation, wave: Path, *, show_problems: bool, limit: int, show_audit: bool) -> int:
+def status(
+    invocation: Invocation, wave: Path, *, show_problems: bool, show_notes: bool, limit: int, show_audit: bool
+) -> int:
     """Say where a wave stands. Reads the ledger only, so it works while the wave runs.
 
     --audit checks the hash chain of the ledger's events, and that they lead to the state it holds.
@@ -56,6 +59,8 @@ def status(invocation: Invocation, wave: Path, *, show_problems: bool, limit: in
     found: dict[str, Any] = dict(ledger.status(files))
     if show_problems:
         found["problems"] = list(ledger.problems(files, names=output.names, limit=limit))
+    if show_notes:
+        found["notes"] = list(ledger.notes(files, names=output.names, limit=limit))
     if show_audit:
         found["audit"] = ledger.audit(files)
     if output.json:
@@ -64,6 +69,13 @@ def status(invocation: Invocation, wave: Path, *, show_problems: bool, limit: in
     _print(output, found)
     if show_problems:
         output.lines(problem_lines(found["problems"]) or ["no problems"])
+    if show_notes:
+        output.lines(
+            f"row {note['row']}{' ' + note['key'] if 'key' in note else ''}: {note['note']}"
+            for note in found["notes"]
+        )
+        if not found["notes"]:
+            output.lines(["no notes"])
     if show_audit:
         output.lines(f"audit {name.replace('_', ' ')}: {value}" for name, value in found["audit"].items())
     return 0

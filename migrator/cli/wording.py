@@ -20,15 +20,16 @@ _LEVELS: Final = {
     "size": "verified by size only",
     "store-checksum": "verified by the store's own checksum",
     "sample": "verified in full for a sample, by size otherwise",
+    "ciphertext": "every stored byte compared with what was sent; nothing was decrypted",
     "full": "verified in full: read back, opened and hashed again",
 }
 _OUTCOMES: Final = {
     "verified": "stored and verified",
     "stored": "stored, not verified",
-    "skipped": "at the target already, with the same content",
+    "skipped": "at the target already with the same content, or nothing to move (see --problems)",
     "planned": "not moved yet",
-    "drifted": "changed at the source since they were listed; not moved",
-    "rejected": "refused: the target holds other content, or what is there is damaged",
+    "drifted": "no longer what was listed; not moved",
+    "rejected": "refused; the reason is recorded for each",
     "failed": "failed; the next run tries again",
 }
 _DIFFERENCES: Final = 4
@@ -105,9 +106,7 @@ def plan_lines(result: PlanResult, wave_file: str) -> list[str]:
         ]
     lines += [f"{'':11}{_words(name)}: {_figure(name, value)}" for name, value in result.parts.items()]
     if result.existing_at_target:
-        lines.append(
-            f"at target  {result.existing_at_target:,} of the objects' names are taken there already"
-        )
+        lines.append(f"at target  {result.existing_at_target:,} objects stand under that prefix already")
     lines += [f"filter     {action} {printable(glob)}" for action, glob in plan.filters]
     lines += [f"recipient  {recipient}" for recipient in plan.recipients]
     lines.append(f"canary     {plan.canary}")

@@ -262,8 +262,6 @@ def _warnings(request: PlanRequest, plan: Plan, counted: _Counted, existing: int
         found.append("mode decrypt writes plain data: who can read the target can read it")
     if plan.clear_attributes and plan.mode.seals:
         found.append("user metadata and content headers will stand in clear at the target, as you asked")
-    found += [f"{number} will be left: {reason}" for reason, number in counted.left_out.items()]
-    found.append("the sovereignty gate was not evaluated")
     return found
 
 

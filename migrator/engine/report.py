@@ -83,10 +83,13 @@ def lowest_level(ledger: Ledger) -> str:
     return min(found, key=LEVELS.index) if found else "none"
 
 
-def problem_rows(ledger: Ledger, *, names: bool, limit: int) -> list[dict[str, Any]]:
-    """Objects that were not moved, with the reason; keys only where they are asked for."""
-    statement = "SELECT row, state, reason, key FROM objects WHERE state IN (4, 7, 8) ORDER BY row LIMIT ?"
+def problem_rows(ledger: Ledger, *, names: bool, limit: int, skipped: bool = False) -> list[dict[str, Any]]:
+    """Objects that were not moved, with the reason; keys only where they are asked for.
+
+    ``skipped`` adds what was left on purpose: old versions, delete markers, directory markers.
+    """
+    statement = "SELECT row, state, reason, key FROM objects WHERE state IN (4, 7, 8) OR (? AND state=6 AND stored_size IS NULL) ORDER BY row LIMIT ?"
     return [
         {"row": row, "outcome": State(state).word, "reason": reason, **({"key": key} if names else {})}
-        for row, state, reason, key in ledger.query(statement, (limit,))
+        for row, state, reason, key in ledger.query(statement, (skipped, limit))
     ]

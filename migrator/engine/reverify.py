@@ -99,6 +99,7 @@ def reverify(
                 "no identity was given: every stored byte was compared with what was sent; nothing was decrypted"
             ]
         )
+        size["resent"] = 0
         exit_code = _exit_code(error, differing.found, counts)
         return Report(
             wave=plan.wave,

@@ -170,6 +170,7 @@ def _close(
     statement = "UPDATE runs SET resent_bytes=?, resent_objects=? WHERE id=(SELECT max(id) FROM runs)"
     context.writer.call(Ledger.execute, statement, resent)
     counts, size = context.writer.call(tally)
+    size["resent"] = progress.resent_bytes  # of this run; the ledger's sum is what 'status' shows
     unfinished = counts["planned"] + counts["failed"]
     if context.settings.verify is not Level.NONE:
         unfinished += counts["stored"]

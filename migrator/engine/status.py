@@ -105,7 +105,7 @@ def _time(milliseconds: int | None) -> str | None:
 def problems(files: WaveFiles, *, names: bool, limit: int) -> list[dict[str, Any]]:
     """Objects that were not moved, with the reason."""
     with _reading(files, files.load()) as ledger:
-        return problem_rows(ledger, names=names, limit=limit)
+        return problem_rows(ledger, names=names, limit=limit, skipped=True)
 
 
 def notes(files: WaveFiles, *, names: bool, limit: int) -> list[dict[str, Any]]:

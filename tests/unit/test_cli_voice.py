@@ -109,11 +109,11 @@ def test_json_is_ascii_on_one_line() -> None:
 
 def test_usage_error_speaks_our_voice() -> None:
     """A wrong option is one sentence and one hint on stderr, exit code 2, nothing on stdout."""
-    result = run("status", "--nonsense", "x.toml")
+    result = run("status", "--zzz", "x.toml")
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "havre: no such option '--nonsense'",
+        "havre: no such option '--zzz'",
         "hint: 'havre status --help' explains it",
     ]
 
