@@ -184,7 +184,9 @@ def read_book(
     digest = hashlib.sha256()
     size = target.head(key).size
     header = SourceHeader(
-        memoryview(target.read(key, span=Span(start=0, length=min(size, 200_000))).data), identities
+        memoryview(target.read(key, span=Span(start=0, length=min(size, 200_000))).data),
+        identities,
+        size=size,
     )
     step = _CHUNK_SEGMENTS * CIPHER_SEGMENT
     rest = b""

@@ -176,20 +176,27 @@ class EncryptCodec:
 class SourceHeader:
     """The opened header of a Crypt4GH source object.
 
+    Args:
+        start: The object's first bytes.
+        identities: Who may open it.
+        size: Bytes of the whole object.
+
     Raises:
         EnvelopeError: The object is not one these identities can open.
         HeaderTruncated: More of the object's start is needed.
     """
 
-    def __init__(self, start: memoryview, identities: tuple[Identity, ...]) -> None:
+    def __init__(self, start: memoryview, identities: tuple[Identity, ...], *, size: int) -> None:
         parsed = parse_header(start)
         self.length = parsed.length
         self.data_keys = check_foreign(open_header(parsed, identities))
         self.ciphers = tuple(ChaCha20Poly1305(key) for key in self.data_keys)
         first = bytes(start[parsed.length + PREFIX : parsed.length + NONCE])
         index = int.from_bytes(first, "big") if len(first) == NONCE - PREFIX else -1
-        # Our own segments say where they stand; a foreign file's random nonces look like this once in 2^47.
-        self.strict = len(self.data_keys) == 1 and index in (0, LAST)
+        # Our own segments say where they stand, and a first one that names another place was moved there; a foreign
+        # file's random nonce looks like one of its n places n times in 2^47.
+        places = -(-(size - parsed.length) // CIPHER_SEGMENT)
+        self.strict = len(self.data_keys) == 1 and 0 <= index & ~LAST < max(places, 1)
 
     def open_each(self, first_unit: int, sealed: memoryview, *, last: bool) -> Iterator[memoryview]:
         """The plain bytes of whole segments, in pieces that live until the next is drawn."""

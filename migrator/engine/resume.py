@@ -215,7 +215,7 @@ def _opens_to_source(context: Context, row: Row, found: ObjectMeta) -> SameConte
     plain, stored = hashlib.sha256(), hashlib.sha256()
     try:
         start = _stored(context, row, found, 0, min(found.size, HEADER_PROBE))
-        header = SourceHeader(start, context.identities)
+        header = SourceHeader(start, context.identities, size=found.size)
         if (row.size and not header.strict) or found.size - header.length != body_length(row.size):
             return None
         stored.update(start[: header.length])

@@ -209,7 +209,7 @@ def _decrypted(context: Context, row: Row) -> bytes:
     size, digest = row.stored_size or 0, hashlib.sha256()
     try:
         start = _stored(context, row, 0, min(size, HEADER_PROBE))
-        header = SourceHeader(start, context.identities)
+        header = SourceHeader(start, context.identities, size=size)
         plain_length(size - header.length)
         step = _SEGMENTS * CIPHER_SEGMENT
         for at in range(header.length, size, step):

@@ -96,7 +96,7 @@ def open_source_header(context: Context, row: Row, start: memoryview | None = No
         if start is None:
             start = memoryview(read_source(context, row, Span(start=0, length=wanted)).data)
         try:
-            header = SourceHeader(start, context.identities)
+            header = SourceHeader(start, context.identities, size=row.size)
         except HeaderTruncated as truncated:
             if truncated.needed > row.size or len(start) >= row.size:
                 raise
