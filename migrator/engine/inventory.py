@@ -15,6 +15,7 @@ from migrator.core.names import OWN_PREFIX, SUFFIX
 from migrator.engine.candidates import candidates
 from migrator.engine.clashes import Clashes, can_clash
 from migrator.engine.context import Context
+from migrator.engine.sweep import remember_foreign
 from migrator.errors import Interrupted
 from migrator.ledger.ledger import Ledger, key_hash
 from migrator.ledger.rows import Listed
@@ -65,6 +66,7 @@ def take_inventory(context: Context) -> None:
                 if row is not None:
                     context.writer.commit(ObjectRejected(row.row, reason))
     _look_at_target(context)
+    remember_foreign(context)
     context.writer.commit(ManifestSealed(rows, size))
 
 

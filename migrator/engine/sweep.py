@@ -7,6 +7,7 @@ clock, whose distance from ours the epoch record showed).
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from migrator.ledger.rows import Row
 from providers.errors import NotFound, StoreError, Unsupported, UploadLost
 from providers.model import Key, UploadRef
 
-__all__ = ["Swept", "clear_unanswered", "sweep"]
+__all__ = ["Swept", "clear_unanswered", "remember_foreign", "sweep"]
 
 _TOLERANCE = timedelta(seconds=5)
 _PAGE = 1000
@@ -50,7 +51,7 @@ def sweep(context: Context) -> Swept:
         uploads = list(context.target.list_uploads())
     except Unsupported:
         return Swept()
-    sealed_at = _sealed_at(context)
+    intent = _Intent.of(context)
     intents = _intents(context, uploads)
     own = f"{OWN_PREFIX}{context.wave_id.hex()}/"
     for upload in uploads:
@@ -59,7 +60,7 @@ def sweep(context: Context) -> Swept:
             aborted += _abort(context, upload)
             continue
         row = _row_of(context, upload, intents)
-        if row is None or not _is_ours(context, upload, row, sealed_at):
+        if row is None or not _is_ours(context, upload, row, intent):
             foreign += 1
             continue
         if _is_wanted(context, upload, row):
@@ -72,23 +73,48 @@ def sweep(context: Context) -> Swept:
     return Swept(aborted, foreign, kept)
 
 
+def remember_foreign(context: Context) -> None:
+    """Write down the uploads that are there before this wave has opened any: whatever key they are on, not ours.
+
+    Raises:
+        StoreError: They cannot be listed.
+    """
+    if not context.target.capabilities.lists_uploads or context.target.capabilities.upload_needs_attempt:
+        return  # an upload id made of an attempt says itself whose it is
+    try:
+        there = [str(upload.upload) for upload in context.target.list_uploads()]
+    except Unsupported:
+        return
+    context.writer.call(Ledger.set_meta, foreign_uploads=json.dumps(there))
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """Since when uploads on our keys can be ours (by the store's clock), and which of them are not."""
+
+    since: datetime
+    foreign: frozenset[str]
+
+    @classmethod
+    def of(cls, context: Context) -> _Intent:
+        """As the ledger has it."""
+        sealed_ms = context.writer.call(Ledger.meta, "sealed_ms")
+        since = datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=context.skew)
+        there = context.writer.call(Ledger.meta, "foreign_uploads")
+        return cls(since - _TOLERANCE, frozenset(json.loads(there or "[]")))
+
+
 def clear_unanswered(context: Context, row: Row, key: Key) -> None:
     """Abort the uploads that a lost answer left on one key of a row whose intent is open, before another is opened.
 
     Raises:
         StoreError: They cannot be listed, or one that is ours cannot be aborted.
     """
-    sealed_at = _sealed_at(context)
+    intent = _Intent.of(context)
     for upload in list(context.target.list_uploads(key)):
-        if upload.key == key and _is_ours(context, upload, row, sealed_at):
+        if upload.key == key and _is_ours(context, upload, row, intent):
             with suppress(UploadLost, NotFound):
                 context.target.abort_upload(key, upload.upload)
-
-
-def _sealed_at(context: Context) -> datetime:
-    """When the manifest was sealed, by the store's clock."""
-    sealed_ms = context.writer.call(Ledger.meta, "sealed_ms")
-    return datetime.fromtimestamp((sealed_ms or 0) / 1000, UTC) + timedelta(seconds=context.skew)
 
 
 def _abort(context: Context, upload: UploadRef) -> bool:
@@ -136,7 +162,7 @@ def _row_of(context: Context, upload: UploadRef, intents: dict[str, Row]) -> Row
     return None
 
 
-def _is_ours(context: Context, upload: UploadRef, row: Row, sealed_at: datetime) -> bool:
+def _is_ours(context: Context, upload: UploadRef, row: Row, intent: _Intent) -> bool:
     recorded = context.writer.call(
         Ledger.one,
         "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=?",
@@ -149,9 +175,9 @@ def _is_ours(context: Context, upload: UploadRef, row: Row, sealed_at: datetime)
     )
     if context.target.capabilities.upload_needs_attempt:
         return upload.upload in attempts
-    begun = (
-        row.generation > 0 and upload.started_at is not None and upload.started_at > sealed_at - _TOLERANCE
-    )
+    if upload.upload in intent.foreign or upload.started_at is None:
+        return False
+    begun = row.generation > 0 and upload.started_at > intent.since
     return begun and row.state in (State.READY, State.OPEN, State.FAILED)
 
 
