@@ -306,6 +306,9 @@ class Dispatcher:
         verdict = judge(row, error, opened_any=context.opened_any)
         if verdict is None:
             raise error
+        if verdict.damaged or verdict.outcome == "drifted":
+            # Before the outcome is recorded: from then on the row may be claimed for another try.
+            self._take_back(row)
         if verdict.temporary:
             # The row keeps its state, so that the next run carries on from there.
             context.trouble(row.row, str(error))
@@ -315,8 +318,6 @@ class Dispatcher:
             context.progress.finish(verdict.outcome, row.size)
         if transfer is not None and verdict.outcome in ("drifted", "rejected") and not verdict.damaged:
             transfer.abort()
-        if verdict.damaged or verdict.outcome == "drifted":
-            self._take_back(row)
         if verdict.stop:
             context.stop.request(error)
         if verdict.temporary:

@@ -26,7 +26,7 @@ from migrator.engine.settings import Settings
 from migrator.engine.sweep import Swept, sweep
 from migrator.envelope.errors import EnvelopeError
 from migrator.envelope.keys import Identity
-from migrator.errors import Interrupted, LedgerError, LedgerForeign, MigrationError
+from migrator.errors import Interrupted, LedgerError, LedgerForeign, LedgerStorage, MigrationError
 from migrator.ledger.ledger import Ledger
 from providers.errors import StoreError
 
@@ -128,6 +128,12 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
             write_book(context, files.folder)
         except LedgerError:
             raise
+        except OSError as failed:
+            # Stores word their own: what is left are the working files beside the ledger.
+            raise LedgerStorage(
+                "the disk under the wave's folder is full or failing; nothing that was recorded is lost",
+                hint="free some space, then run the same command again to carry on",
+            ) from failed
         except (StoreError, MigrationError, EnvelopeError) as caught:
             error = caught
         error = error or stop.reason

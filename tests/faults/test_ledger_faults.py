@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from migrator.engine import book, budget, session
 from migrator.errors import LedgerCorrupt, LedgerError, LedgerForeign, LedgerStorage, LedgerTooNew, PlanStale
 from migrator.ledger import connection
 from migrator.ledger.ledger import Ledger
@@ -52,6 +54,31 @@ def test_full_disk_under_the_ledger_stops_with_a_clear_message(
         assert wave.target.uploads() == []
         assert wave.target.leftovers() == []
     assert met > 3
+
+
+@pytest.mark.parametrize("place", ["book", "spool"])
+def test_full_disk_under_working_files_stops_with_a_clear_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The files that a run writes beside its ledger fill the disk up as visibly as the ledger does."""
+
+    def full(*_args: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    wave = Wave.make(tmp_path, PLAIN)
+    if place == "book":
+        monkeypatch.setattr(book.tempfile, "TemporaryFile", full)
+    else:
+        monkeypatch.setattr(session, "SPOOL_ABOVE", 1000)
+        monkeypatch.setattr(budget.os, "posix_fallocate", full)
+    with pytest.raises(LedgerStorage) as refused:
+        wave.run()
+    assert refused.value.hint
+    monkeypatch.undo()
+    wave.check_visible()
+    assert wave.run().exit_code == 0
+    wave.check_complete()
+    assert wave.target.leftovers() == []
 
 
 def test_older_copy_of_a_ledger_is_refused(tmp_path: Path) -> None:
