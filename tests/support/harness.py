@@ -115,6 +115,15 @@ class Harness:
         """Remove a bucket and all it holds."""
         raise NotImplementedError
 
+    @contextmanager
+    def bucket(self) -> Iterator[str]:
+        """An empty bucket for one test."""
+        bucket = self.new_bucket()
+        try:
+            yield bucket
+        finally:
+            self.drop_bucket(bucket)
+
     def driver(self, bucket: str, **changes: Any) -> StoreDriver:
         """A driver on a bucket, with some capabilities changed."""
         raise NotImplementedError
@@ -164,18 +173,25 @@ class S3Harness(Harness):
     def drop_bucket(self, bucket: str) -> None:
         client = self._server.client()
         try:
-            for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
-                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-            while True:
-                page = client.list_object_versions(Bucket=bucket)
-                held = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-                for entry in held:
-                    client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
-                if not held or not page.get("IsTruncated"):
-                    break
+            _empty(client, bucket)
             client.delete_bucket(Bucket=bucket)
         finally:
             client.close()
+
+    @contextmanager
+    def bucket(self) -> Iterator[str]:
+        """One bucket that is emptied after each test: some servers take a second to make another."""
+        bucket = _SHARED.get(self._server.endpoint)
+        if bucket is None:
+            bucket = _SHARED[self._server.endpoint] = self.new_bucket()
+        try:
+            yield bucket
+        finally:
+            client = self._server.client()
+            try:
+                _empty(client, bucket)
+            finally:
+                client.close()
 
     def driver(self, bucket: str, **changes: Any) -> StoreDriver:
         return S3Driver(self._settings(bucket, **changes))
@@ -197,6 +213,28 @@ class S3Harness(Harness):
             send_sha256=capabilities.verifies_checksum,
             send_md5=self.profile.quirk("verifies_md5") is not False,
         )
+
+
+_SHARED: dict[str, str] = {}
+
+
+def _empty(client: Any, bucket: str) -> None:
+    """Remove all objects, versions and unfinished uploads."""
+    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    while True:
+        page = client.list_objects_v2(Bucket=bucket)
+        for entry in page.get("Contents", ()):
+            client.delete_object(Bucket=bucket, Key=entry["Key"])
+        if not page.get("IsTruncated"):
+            break
+    while True:
+        page = client.list_object_versions(Bucket=bucket)
+        held = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        for entry in held:
+            client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+        if not held or not page.get("IsTruncated"):
+            break
 
 
 class AzureHarness(Harness):
@@ -232,27 +270,26 @@ class AzureHarness(Harness):
 @contextmanager
 def shaped(harness: Harness, shape: str) -> Iterator[Callable[..., ObjectStore]]:
     """A function that opens stores of one shape, all on the same new bucket; closes them and drops it."""
-    bucket = harness.new_bucket()
     opened: list[ObjectStore] = []
+    with harness.bucket() as bucket:
 
-    def open_one(**changes: Any) -> ObjectStore:
-        driver = harness.driver(bucket, **changes)
-        prefix = "wave é/p1/" if shape == "prefix" else ""
-        if shape == "layers":
-            driver = open_layers(
-                driver,
-                limiter=AdaptiveLimiter(8),
-                observer=RequestCounter(),
-                retry_policy=RetryPolicy(attempts=3),
-                sleep=lambda _: None,
-            )
-        store = ObjectStore(driver, prefix=prefix, location=f"{harness.facts.name}:test")
-        opened.append(store)
-        return store
+        def open_one(**changes: Any) -> ObjectStore:
+            driver = harness.driver(bucket, **changes)
+            prefix = "wave é/p1/" if shape == "prefix" else ""
+            if shape == "layers":
+                driver = open_layers(
+                    driver,
+                    limiter=AdaptiveLimiter(8),
+                    observer=RequestCounter(),
+                    retry_policy=RetryPolicy(attempts=3),
+                    sleep=lambda _: None,
+                )
+            store = ObjectStore(driver, prefix=prefix, location=f"{harness.facts.name}:test")
+            opened.append(store)
+            return store
 
-    try:
-        yield open_one
-    finally:
-        for store in opened:
-            store.close()
-        harness.drop_bucket(bucket)
+        try:
+            yield open_one
+        finally:
+            for store in opened:
+                store.close()
