@@ -129,7 +129,9 @@ class PermissionDenied(StoreError):
 
     code = "permission-denied"
     retry = Retry.STOP
-    default_hint = "grant these credentials list, read and (at the target) write rights on this bucket and prefix"
+    default_hint = (
+        "grant these credentials list, read and (at the target) write rights on this bucket and prefix"
+    )
 
 
 class Unauthenticated(StoreError):

@@ -6,6 +6,7 @@ the key, since names may themselves be sensitive.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
 """Rule name → (whether a key breaks it, the reason in words)."""
 
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
+"""Keys of nothing but words between single dots and slashes, which most keys are."""
+
+
 def refused(key: str, capabilities: Capabilities) -> str | None:
     """Why a store with these capabilities cannot hold ``key``, or None if it can.
 
@@ -68,13 +73,15 @@ def refused(key: str, capabilities: Capabilities) -> str | None:
     """
     if not key:
         return "is empty"
+    longest = capabilities.max_segment_bytes
+    if len(key) <= min(capabilities.max_key_bytes, longest or len(key)) and _PLAIN.fullmatch(key):
+        return None  # breaks no rule there is
     try:
         encoded = key.encode()
     except UnicodeEncodeError:
         return "is not valid Unicode text"
     if len(encoded) > capabilities.max_key_bytes:
         return f"is {len(encoded)} bytes long, more than the {capabilities.max_key_bytes} this store takes"
-    longest = capabilities.max_segment_bytes
     if longest is not None and any(len(piece) > longest for piece in encoded.split(b"/")):
         return f"has a piece between slashes longer than the {longest} bytes this store takes"
     for name in sorted(capabilities.key_rules):

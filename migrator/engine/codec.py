@@ -8,13 +8,13 @@ back from stored ones, and raises if these are not what ``transform`` can have m
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from migrator.engine.entropy import fresh
 from migrator.envelope.arithmetic import (
     CIPHER_SEGMENT,
     NONCE,
@@ -146,15 +146,15 @@ class EncryptCodec:
         return build_header(
             self._data_key,
             self._recipients,
-            writer_private=os.urandom(32),
-            nonces=os.urandom(NONCE * len(self._recipients)),
+            writer_private=fresh(32),
+            nonces=fresh(NONCE * len(self._recipients)),
             pad_to=PADDED_HEADER if padded else None,
-            padding_entropy=os.urandom if padded else None,
+            padding_entropy=fresh if padded else None,
         )
 
     def prefix(self) -> bytes:
         """Six random bytes."""
-        return os.urandom(PREFIX)
+        return fresh(PREFIX)
 
     def transform(
         self, prefix: bytes | None, first_unit: int, source: memoryview, out: memoryview, *, last: bool
@@ -251,10 +251,10 @@ class RewrapCodec:
         return seal_header(
             self._source.data_keys,
             self._recipients,
-            writer_private=os.urandom(32),
-            nonces=os.urandom(NONCE * packets),
+            writer_private=fresh(32),
+            nonces=fresh(NONCE * packets),
             pad_to=PADDED_HEADER if padded else None,
-            padding_entropy=os.urandom if padded else None,
+            padding_entropy=fresh if padded else None,
         )
 
     def prefix(self) -> None:

@@ -132,9 +132,9 @@ class Context:
         """The token of the row's current generation."""
         return attempt_token(self.stamp_key, row.row, row.generation)
 
-    def stamp(self, row: Row) -> str:
-        """The stamp of the row's current generation."""
-        return str(Stamp(self.wave_id.hex()[:12], self.attempt(row)))
+    def stamp(self, attempt: str) -> str:
+        """The stamp of an attempt."""
+        return str(Stamp(self.wave_id.hex()[:12], attempt))
 
     def is_ours(self, row: Row, found: ObjectMeta) -> bool:
         """Whether an object at the target carries the stamp of some generation of this row."""

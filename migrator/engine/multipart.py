@@ -29,12 +29,12 @@ from migrator.engine.readback import PIECE_UNITS, Expected, PartCheck, level_for
 from migrator.engine.settings import SPOOL_ABOVE
 from migrator.engine.settle import complete_settled, open_settled, put_options
 from migrator.engine.single import Prepared, carry_attributes
-from migrator.engine.sources import head_source, read_source
+from migrator.engine.sources import Declared, head_source, read_source
 from migrator.engine.sweep import clear_unanswered
 from migrator.errors import IntegrityError
 from migrator.ledger.rows import PartRow, Row
 from providers.errors import NotFound, StoreError, UploadLost
-from providers.model import Attributes, ETag, Key, ObjectMeta, PartReceipt, Span, UploadId
+from providers.model import Attributes, Claim, ETag, Key, ObjectMeta, PartReceipt, Span, UploadId
 
 __all__ = ["LargeTransfer"]
 
@@ -76,6 +76,8 @@ class LargeTransfer:
         self._hash: OrderedHash | None = None if self._parts else OrderedHash(self.geometry.plain_size)
         self._options = put_options(context, row, Attributes(), replace=replacing)
         self._kept: int | None = None
+        self._claims: tuple[Claim, ...] = ()
+        self._declared: Declared | None = None
         self._check: PartCheck | None = None
         self._lock = threading.Lock()
         self._todo: list[int] = []
@@ -132,6 +134,12 @@ class LargeTransfer:
         self._options = put_options(context, row, attributes, replace=self._replacing)
         if self._upload is not None:
             self._upload = self._surviving(self._upload)
+        if self.context.mode in (Mode.ENCRYPT, Mode.COPY) and (row.claims is not None or head.claims):
+            # Digests of the source object itself; a sealed source is held against its own segments instead.
+            self._claims = (*row.source_claims, *head.claims)
+            if self._hash is not None:
+                self._declared = Declared(*self._claims)
+                self._hash = OrderedHash(self.geometry.plain_size, self._declared)
         if self._upload is None:
             upload = open_settled(
                 context, self.key, self._options, lambda: clear_unanswered(context, row, self.key)
@@ -268,6 +276,9 @@ class LargeTransfer:
         context, row = self.context, self.row
         plaintext = self._hash.result() if self._hash is not None else None
         context.check_plain(row, plaintext)
+        if self._declared is not None and plaintext is not None:
+            self._declared.check()
+            self._claims = ()
         assert self._upload is not None
         receipts = [
             PartReceipt(
@@ -305,7 +316,9 @@ class LargeTransfer:
         )
         level = level_for(context, self.row)
         if level is Level.FULL:
-            check = PartCheck(context, self.codec, self.geometry, expected, self._parts)
+            # Of an object that was resumed only the read-back sees every byte in order.
+            self._declared = Declared(*self._claims) if self._claims else None
+            check = PartCheck(context, self.codec, self.geometry, expected, self._parts, self._declared)
             with self._lock:
                 self._check = check
                 self._hash = check.ordered
@@ -324,6 +337,8 @@ class LargeTransfer:
     def _conclude(self) -> None:
         assert self._check is not None
         digest = self._check.result()
+        if self._declared is not None:
+            self._declared.check()
         if self.context.source.capabilities.pin == "weak" and self.context.mode is not Mode.REWRAP:
             self._reread(digest)
         self.context.check_plain(self.row, digest)

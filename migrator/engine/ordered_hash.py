@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 __all__ = ["OrderedHash"]
+
+
+class _Also(Protocol):
+    def update(self, data: memoryview, /) -> None: ...
 
 
 class OrderedHash:
     """Waits for each piece's turn. Pieces are handed out in order, so the one that is due is always under way."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, also: _Also | None = None) -> None:
         self._size = size
+        self._also = also
         self._digest = hashlib.sha256()
         self._position = 0
         self._broken = False
@@ -36,6 +42,8 @@ class OrderedHash:
         for piece in pieces:
             if not broken:
                 self._digest.update(piece)
+                if self._also is not None:
+                    self._also.update(piece)
             position += len(piece)
         with self._turn:
             if not broken:

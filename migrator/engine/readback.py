@@ -14,13 +14,14 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Protocol
+from typing import Final
 
 from migrator.core.geometry import Geometry, PartSpan
 from migrator.core.modes import Level
 from migrator.engine.codec import Codec
 from migrator.engine.context import Context
 from migrator.engine.ordered_hash import OrderedHash
+from migrator.engine.sources import Declared, Digest
 from migrator.envelope.errors import SegmentInvalid
 from migrator.errors import IntegrityError
 from migrator.ledger.rows import PartRow, Row, UploadRow
@@ -41,10 +42,6 @@ __all__ = [
 PIECE_UNITS: Final = 128
 """Units that are read, transformed or opened at once: what bounds memory however large parts are."""
 _READ: Final = 8 * 1024 * 1024
-
-
-class _Digest(Protocol):
-    def update(self, data: memoryview, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,13 +181,14 @@ class PartCheck:
         geometry: Geometry,
         expected: Expected,
         parts: dict[int, PartRow],
+        also: Declared | None = None,
     ) -> None:
         self._context = context
         self._codec = codec
         self._geometry = geometry
         self._expected = expected
         self._parts = parts
-        self._hash = OrderedHash(geometry.plain_size)
+        self._hash = OrderedHash(geometry.plain_size, also)
         # A sealed object whose plain digest is known needs no second hash of its stored bytes (module docstring).
         self._hash_stored = expected.plaintext_sha256 is None
 
@@ -233,7 +231,7 @@ class PartCheck:
         )
 
     def _opened(
-        self, span: PartSpan, part: PartRow, first: memoryview, buffer: memoryview, digest: _Digest
+        self, span: PartSpan, part: PartRow, first: memoryview, buffer: memoryview, digest: Digest
     ) -> Iterator[memoryview]:
         """The part's plain bytes, read and opened piece by piece."""
         stored, offset, unit = first, 0, span.first_unit

@@ -44,6 +44,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 _READ = 8 * 1024 * 1024
+_PASSING = (Unavailable, Truncated, Throttled)
 
 
 class TargetTaken(MigrationError):
@@ -55,9 +56,9 @@ class TargetTaken(MigrationError):
 
 def put_options(context: Context, row: Row, attributes: Attributes, *, replace: bool) -> PutOptions:
     """How this attempt writes its object: stamped, and only where nothing stands (unless it replaces our own)."""
-    capabilities = context.target.capabilities
-    if capabilities.metadata:
-        metadata = {**attributes.metadata, STAMP_NAME: context.stamp(row)}
+    attempt = context.attempt(row)
+    if context.target.capabilities.metadata:
+        metadata = {**attributes.metadata, STAMP_NAME: context.stamp(attempt)}
         attributes = Attributes(
             content_type=attributes.content_type,
             content_encoding=attributes.content_encoding,
@@ -67,7 +68,7 @@ def put_options(context: Context, row: Row, attributes: Attributes, *, replace: 
             metadata=metadata,
             tags=attributes.tags,
         )
-    return PutOptions(attributes=attributes, if_absent=not replace, attempt=context.attempt(row))
+    return PutOptions(attributes=attributes, if_absent=not replace, attempt=attempt)
 
 
 def discard(target: ObjectStore, key: Key, attempt: str) -> None:
@@ -175,6 +176,9 @@ def open_settled(context: Context, key: Key, options: PutOptions, clear: Callabl
     """
     target = context.target
     capabilities = target.capabilities
+    if options.if_absent and not capabilities.complete_if_absent:
+        # The store has no fence to ask for; complete_settled looks at the key before it completes.
+        options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
 
     def gone() -> None:
         if not capabilities.upload_needs_attempt:
@@ -205,9 +209,15 @@ def _repeat(context: Context, effect: Callable[[], _T], ours: Callable[[], _T | 
                 raise
             return found
 
-    policy = context.settings.settle
+    try:
+        return attempt()  # nearly always; what waits is built only when something went wrong
+    except _PASSING:
+        policy = context.settings.settle
+    if context.stop:
+        return attempt()
+    context.stop.pause(policy.first_delay)
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((Unavailable, Truncated, Throttled)),
+        retry=tenacity.retry_if_exception_type(_PASSING),
         stop=(
             tenacity.stop_after_attempt(policy.attempts)
             | tenacity.stop_before_delay(policy.budget)

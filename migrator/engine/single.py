@@ -11,7 +11,7 @@ from migrator.engine.codec import Codec, CopyCodec, DecryptCodec, EncryptCodec, 
 from migrator.engine.context import Context
 from migrator.engine.readback import Expected, check_single, level_for, look
 from migrator.engine.settle import put_options, put_settled
-from migrator.engine.sources import check_claims, open_source_header, read_source
+from migrator.engine.sources import Declared, open_source_header, read_source
 from migrator.envelope.arithmetic import header_length
 from migrator.errors import IntegrityError
 from migrator.ledger.rows import Row, encode_attributes
@@ -95,7 +95,10 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
     """
     result = read_source(context, row)
     source = memoryview(result.data)
-    check_claims(row, source)
+    if row.claims is not None or result.meta.claims:
+        declared = Declared(*row.source_claims, *result.meta.claims)
+        declared.update(source)
+        declared.check()
     prepared = prepare(context, row, source if context.mode.opens else None)
     geometry, codec = prepared.geometry, prepared.codec
     key = context.target_key(row)

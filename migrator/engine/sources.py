@@ -6,7 +6,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context
@@ -14,16 +14,67 @@ from migrator.envelope.errors import HeaderTruncated
 from migrator.errors import SourceDrift
 from migrator.ledger.rows import Row
 from providers.errors import ConditionFailed, NotFound, RangeInvalid
-from providers.model import Key, ObjectMeta, ReadResult, Span
+from providers.model import Claim, Key, ObjectMeta, ReadResult, Span
 
-__all__ = ["check_claims", "head_source", "open_source_header", "read_source"]
+__all__ = ["Declared", "head_source", "open_source_header", "read_source"]
 
-_DIGESTS: Final[dict[str, Callable[[Any], bytes]]] = {
-    "md5": lambda data: hashlib.md5(data, usedforsecurity=False).digest(),
-    "sha1": lambda data: hashlib.sha1(data, usedforsecurity=False).digest(),
-    "sha256": lambda data: hashlib.sha256(data).digest(),
-    "crc32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
+
+class Digest(Protocol):
+    """A hash object of ``hashlib``'s shape."""
+
+    def update(self, data: Any, /) -> None:
+        """Take more bytes."""
+
+    def digest(self) -> bytes:
+        """The digest so far."""
+        ...
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: Any) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+_DIGESTS: Final[dict[str, Callable[[], Digest]]] = {
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "sha256": hashlib.sha256,
+    "crc32": _Crc32,
 }
+
+
+class Declared:
+    """What the source declares of a whole object's bytes, to be held against them as they are read, in order.
+
+    Algorithms that Python lacks (CRC32C, CRC64NVME) are left unchecked.
+    """
+
+    def __init__(self, *claims: Claim) -> None:
+        known = {claim.algorithm: claim.digest for claim in claims if claim.algorithm in _DIGESTS}
+        self._wanted = known
+        self._digests = [(name, _DIGESTS[name]()) for name in known]
+
+    def update(self, data: Any) -> None:
+        """Take the next bytes."""
+        for _, digest in self._digests:
+            digest.update(data)
+
+    def check(self) -> None:
+        """Compare, once all bytes were taken.
+
+        Raises:
+            SourceDrift: The bytes that arrived are not those the source declares.
+        """
+        for name, digest in self._digests:
+            if digest.digest() != self._wanted[name]:
+                declared = base64.b64encode(self._wanted[name]).decode()
+                raise SourceDrift(f"its bytes do not have the {name} that the source declares ({declared})")
 
 
 def read_source(
@@ -68,21 +119,6 @@ def head_source(context: Context, row: Row) -> ObjectMeta:
     if meta.size != row.size or (row.source_etag is not None and meta.etag != row.source_etag):
         raise SourceDrift("changed since it was listed")
     return meta
-
-
-def check_claims(row: Row, data: Any) -> None:
-    """Hold a whole object's bytes against the digests that the source declared.
-
-    Raises:
-        SourceDrift: The bytes that arrived are not those the source declares.
-    """
-    for claim in row.source_claims:
-        digest = _DIGESTS.get(claim.algorithm)
-        if digest is not None and digest(data) != claim.digest:
-            declared = base64.b64encode(claim.digest).decode()
-            raise SourceDrift(
-                f"its bytes do not have the {claim.algorithm} that the source declares ({declared})"
-            )
 
 
 def open_source_header(context: Context, row: Row, start: memoryview | None = None) -> SourceHeader:

@@ -21,7 +21,7 @@ from migrator.ledger.ledger import Ledger
 __all__ = ["LedgerWriter"]
 
 _GROUP: Final = 256
-_LINGER: Final = 0.02
+_LINGER: Final = 0.1
 _BACKLOG: Final = 1024
 _T = TypeVar("_T")
 _P = ParamSpec("_P")

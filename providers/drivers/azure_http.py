@@ -29,7 +29,7 @@ _ERROR_BODY: Final = 16 * 1024
 _FIRST_ERROR: Final = 300
 
 
-class AzureFailure(Exception):  # noqa: N818 - "error" is what providers.errors calls the classified thing
+class AzureFailure(Exception):
     """The service answered with an error.
 
     Attributes:

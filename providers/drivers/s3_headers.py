@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -172,8 +173,12 @@ def _claims(headers: Mapping[str, str]) -> tuple[Claim, ...]:
 
 
 def _http_date(value: str | None) -> datetime | None:
-    if value is None:
-        return None
+    return None if value is None else _parsed_date(value)
+
+
+@lru_cache(maxsize=256)
+def _parsed_date(value: str) -> datetime | None:
+    # Objects written in one second share their date, so most are met again.
     try:
         return parsedate_to_datetime(value).astimezone(UTC)
     except ValueError:

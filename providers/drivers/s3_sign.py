@@ -39,7 +39,7 @@ class Signer:
         self._host = host
         self._region = region
         # (secret key, day, signing key) of the last signature, replaced as a whole: a race derives it twice.
-        self._derived: tuple[str, str, bytes] = ("", "", b"")
+        self._derived: tuple[str, str, hmac.HMAC] = ("", "", hmac.new(b"", digestmod="sha256"))
 
     def sign(
         self,
@@ -76,21 +76,23 @@ class Signer:
         scope = f"{day}/{self._region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = hmac.digest(
-            self._signing_key(credential.secret_key, day), to_sign.encode(), "sha256"
-        ).hex()
+        keyed = self._signing_key(credential.secret_key, day).copy()
+        keyed.update(to_sign.encode())
+        signature = keyed.hexdigest()
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credential.access_key}/{scope}, "
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return signed
 
-    def _signing_key(self, secret: str, day: str) -> bytes:
-        known_secret, known_day, key = self._derived
+    def _signing_key(self, secret: str, day: str) -> hmac.HMAC:
+        """The day's signing key, as a keyed state to be copied: cheaper than keying one for each request."""
+        known_secret, known_day, keyed = self._derived
         if known_day == day and known_secret == secret:
-            return key
+            return keyed
         key = f"AWS4{secret}".encode()
         for scope in (day, self._region, "s3", "aws4_request"):
             key = hmac.digest(key, scope.encode(), "sha256")
-        self._derived = (secret, day, key)
-        return key
+        keyed = hmac.new(key, digestmod="sha256")
+        self._derived = (secret, day, keyed)
+        return keyed
