@@ -105,7 +105,7 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
     upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
     if context.mode is Mode.ENCRYPT and not context.roots.has(row.root):
         check_ciphertext(context, row, upload, parts)
-        context.writer.post(ObjectVerified(row.row, str(Level.FULL), None))
+        context.writer.post(ObjectVerified(row.row, str(Level.CIPHERTEXT), None))
         return "verified"
     if upload is None or not upload.part_units:
         prepared = prepare(context, row)

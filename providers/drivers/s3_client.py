@@ -10,14 +10,12 @@ import os
 import ssl
 import threading
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import boto3
-import botocore.config
-import botocore.exceptions
-from botocore.httpsession import get_cert_path
-from botocore.utils import get_environ_proxies
+from botocore.exceptions import NoCredentialsError
 
 from providers.drivers.s3_errors import client_error
 from providers.drivers.s3_sign import EMPTY_SHA256, Credential, Signer
@@ -43,6 +41,17 @@ def _addressing(settings: S3Settings) -> Literal["path", "virtual"]:
     return "virtual" if settings.endpoint_url is None and "." not in settings.bucket else "path"
 
 
+def _certificates() -> str:
+    """The certificates that botocore trusts where nobody names others."""
+    from botocore.httpsession import get_cert_path  # noqa: PLC0415 - takes long, and plain http needs none
+
+    return str(get_cert_path(True))
+
+
+def _trust(bundle: str | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=bundle or _certificates())
+
+
 class S3Client:
     """Speaks S3 to one bucket. Safe to use from many threads."""
 
@@ -56,16 +65,14 @@ class S3Client:
         if (settings.access_key is None) != (settings.secret_key is None):
             raise ConfigInvalid("a site names both an access key and a secret key, or neither")
         self.bucket = settings.bucket
-        self._session = boto3.Session(
-            profile_name=settings.aws_profile,
-            aws_access_key_id=settings.access_key.reveal() if settings.access_key else None,
-            aws_secret_access_key=settings.secret_key.reveal() if settings.secret_key else None,
-            aws_session_token=settings.session_token.reveal() if settings.session_token else None,
-            region_name=settings.region,
-        )
-        trusted = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
         self._settings = settings
-        self._trusted = trusted
+        self._static: Credential | None = None
+        if settings.access_key is not None and settings.secret_key is not None:
+            token = settings.session_token.reveal() if settings.session_token else None
+            self._static = Credential(settings.access_key.reveal(), settings.secret_key.reveal(), token)
+        else:
+            _ = self._session  # a profile that does not exist is found out here
+        self._trusted = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE")
         self._boto: Any = None
         self._boto_lock = threading.Lock()
         self._addressing = _addressing(settings)
@@ -73,7 +80,7 @@ class S3Client:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigInvalid("the endpoint of an S3 site is http(s)://host[:port][/prefix]")
-        proxy = get_environ_proxies(url).get(parts.scheme)
+        proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
         if proxy is not None and not proxy.startswith("http://"):
             raise ConfigInvalid("only http:// proxies are spoken to")
         endpoint = Endpoint(
@@ -83,10 +90,24 @@ class S3Client:
         self._signer = Signer(endpoint.authority, settings.region)
         self._pool = Pool(
             endpoint,
-            trust=ssl.create_default_context(cafile=trusted) if parts.scheme == "https" else None,
+            trust=_trust(self._trusted) if parts.scheme == "https" else None,
             keep=settings.max_connections,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
+        )
+
+    @cached_property
+    def _session(self) -> Any:
+        """The boto3 session: where credentials come from unless the site names them. Importing it takes long."""
+        import boto3  # noqa: PLC0415 - most runs name their keys and need no session before the first upload in parts
+
+        settings = self._settings
+        return boto3.Session(
+            profile_name=settings.aws_profile,
+            aws_access_key_id=settings.access_key.reveal() if settings.access_key else None,
+            aws_secret_access_key=settings.secret_key.reveal() if settings.secret_key else None,
+            aws_session_token=settings.session_token.reveal() if settings.session_token else None,
+            region_name=settings.region,
         )
 
     @property
@@ -162,19 +183,23 @@ class S3Client:
                 self._boto.close()
 
     def _credential(self) -> Credential:
+        if self._static is not None:
+            return self._static
         credentials = self._session.get_credentials()
         if credentials is None:
-            raise botocore.exceptions.NoCredentialsError
+            raise NoCredentialsError
         frozen = credentials.get_frozen_credentials()
         return Credential(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _new_boto(self) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - see _session
+
         settings = self._settings
         return self._session.client(
             "s3",
             endpoint_url=settings.endpoint_url,
-            verify=self._trusted,
-            config=botocore.config.Config(
+            verify=self._trusted or _certificates(),
+            config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": self._addressing},
                 retries={"total_max_attempts": 1, "mode": "standard"},
