@@ -15,13 +15,12 @@ from typing import Final
 
 from migrator.core.events import ObjectSkipped, UploadForgotten
 from migrator.core.modes import Mode
-from migrator.core.stamp import attempt_token
 from migrator.core.states import State
 from migrator.engine.context import Context
 from migrator.engine.multipart import LargeTransfer
 from migrator.engine.outcomes import judge
 from migrator.engine.resume import existing, is_earlier_attempt, resume_open, resume_stored, same_content
-from migrator.engine.settle import TargetTaken, discard
+from migrator.engine.settle import TargetTaken, discard_attempts
 from migrator.engine.single import prepare, transfer_single
 from migrator.errors import MigrationError
 from migrator.ledger.ledger import Ledger
@@ -238,12 +237,7 @@ class Dispatcher:
             if taken_up is not None:
                 return self._begun(taken_up) if isinstance(taken_up, LargeTransfer) else taken_up
             row = self._begin_again(row)
-        for generation in range(1, row.generation):
-            discard(
-                context.target,
-                context.target_key(row),
-                attempt_token(context.stamp_key, row.row, generation),
-            )
+        discard_attempts(context, row, row.generation - 1)
         if resumed or row.seen_at_target:
             found = existing(context, row)
             if found is not None:

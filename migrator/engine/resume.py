@@ -18,7 +18,7 @@ from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context
 from migrator.engine.multipart import LargeTransfer
 from migrator.engine.readback import PIECE_UNITS, Expected, check_ciphertext
-from migrator.engine.settle import holds
+from migrator.engine.settle import discard_attempts, holds
 from migrator.engine.single import carry_attributes, prepare, verify_single
 from migrator.engine.sources import head_source, read_source
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, segment_count
@@ -70,6 +70,9 @@ def _stands_already(context: Context, row: Row, parts: list[PartRow]) -> str | N
     found = existing(context, row)
     if found is None or not holds(context.target, found, [(p.size, p.ciphertext_sha256) for p in parts]):
         return None
+    discard_attempts(
+        context, row, row.generation
+    )  # a death between its name and its clean-up leaves a file aside
     _, kept = carry_attributes(context, row, head_source(context, row).attributes)
     whole = parts[0] if len(parts) == 1 else None
     context.writer.post(

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import tenacity
 
-from migrator.core.stamp import STAMP_NAME
+from migrator.core.stamp import STAMP_NAME, attempt_token
 from migrator.engine.context import Context
 from migrator.errors import MigrationError
 from migrator.ledger.rows import Row
@@ -35,6 +35,7 @@ __all__ = [
     "TargetTaken",
     "complete_settled",
     "discard",
+    "discard_attempts",
     "holds",
     "open_settled",
     "put_options",
@@ -81,6 +82,13 @@ def discard(target: ObjectStore, key: Key, attempt: str) -> None:
         return
     with suppress(UploadLost, NotFound):
         target.abort_upload(key, UploadId(attempt))
+
+
+def discard_attempts(context: Context, row: Row, last: int) -> None:
+    """Remove what attempts at a row, up to generation ``last``, left aside."""
+    for generation in range(1, last + 1):
+        attempt = attempt_token(context.stamp_key, row.row, generation)
+        discard(context.target, context.target_key(row), attempt)
 
 
 def put_settled(

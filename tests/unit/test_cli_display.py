@@ -175,7 +175,13 @@ def test_report_names_what_is_missing() -> None:
     )
     text = "\n".join(lines)
     assert "all of it" not in text
-    for words in ("1 no longer what was listed", "1 refused", "1 failed", "again     1 objects, 512 B", "A note"):
+    for words in (
+        "1 no longer what was listed",
+        "1 refused",
+        "1 failed",
+        "again     1 objects, 512 B",
+        "A note",
+    ):
         assert words in text
 
 
