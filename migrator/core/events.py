@@ -96,7 +96,8 @@ class ObjectStored(NamedTuple):
     """The target acknowledged the whole object.
 
     ``ciphertext_sha256`` covers every stored byte of an object put at once and is None for one put in parts;
-    ``plaintext_sha256`` is None where only the read-back can tell.
+    ``plaintext_sha256`` is None where only the read-back can tell. ``attributes`` is the SHA-256 of what the ledger
+    keeps of the object's metadata, tags and content headers.
     """
 
     row: int
@@ -106,7 +107,7 @@ class ObjectStored(NamedTuple):
     nonce_prefix: bytes | None
     target_etag: str | None
     target_version: str | None
-    attributes: int | None
+    attributes: bytes | None
 
 
 class ObjectVerified(NamedTuple):

@@ -35,7 +35,6 @@ class AttributeFit:
     def __init__(self, target: ObjectStore, writer: LedgerWriter) -> None:
         self._target = target
         self._writer = writer
-        self._identifiers: dict[bytes, int] = {}
         self._known: OrderedDict[bytes, tuple[Attributes, tuple[str, ...]]] = OrderedDict()
         self._lock = Lock()
 
@@ -52,15 +51,6 @@ class AttributeFit:
                 self._known[body] = found
                 if len(self._known) > _REMEMBER:
                     self._known.popitem(last=False)
-        return found
-
-    def identifier(self, body: bytes) -> int:
-        """The ledger's id of an attributes body."""
-        found = self._identifiers.get(body)
-        if found is None:
-            found = self._writer.call(Ledger.attributes_id, body)
-            if len(self._identifiers) < _REMEMBER:
-                self._identifiers[body] = found
         return found
 
     def note(self, row: int, note: str) -> None:

@@ -82,33 +82,28 @@ def _remove(context: Context, key: Key) -> None:
 
 def _lines(context: Context) -> Iterator[bytes]:
     keyed = context.plan.names is Names.KEYED
-    bodies: dict[int, dict[str, Any]] = {}
     after = 0
     while True:
         rows = context.writer.call(
             Ledger.all,
-            "SELECT row, key, attributes FROM objects WHERE row>? AND stored_size IS NOT NULL "
-            "ORDER BY row LIMIT ?",
+            "SELECT o.row, o.key, a.body FROM objects o LEFT JOIN attributes a ON a.id=o.attributes "
+            "WHERE o.row>? AND o.stored_size IS NOT NULL ORDER BY o.row LIMIT ?",
             (after, _PAGE),
         )
         if not rows:
             return
-        for _row, key, identifier in rows:
-            if identifier is None and not keyed:
+        for _row, key, body in rows:
+            if body is None and not keyed:
                 continue
             line: dict[str, Any] = {"key": key, "target": context.names.target(key)}
-            if identifier is not None:
-                if identifier not in bodies:
-                    if len(bodies) > _PAGE:
-                        bodies.clear()
-                    bodies[identifier] = context.writer.call(_attributes, identifier)
-                line["attributes"] = bodies[identifier]
+            if body is not None:
+                line["attributes"] = _attributes(body)
             yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         after = rows[-1][0]
 
 
-def _attributes(ledger: Ledger, identifier: int) -> dict[str, Any]:
-    attributes = decode_attributes(ledger.attributes(identifier))
+def _attributes(body: bytes) -> dict[str, Any]:
+    attributes = decode_attributes(body)
     found: dict[str, Any] = {}
     for name in (
         "content_type",

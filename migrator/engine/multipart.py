@@ -32,7 +32,7 @@ from migrator.engine.single import Prepared, carry_attributes
 from migrator.engine.sources import Declared, head_source, read_source
 from migrator.engine.sweep import clear_unanswered
 from migrator.errors import IntegrityError
-from migrator.ledger.rows import PartRow, Row
+from migrator.ledger.rows import PartRow, Row, attributes_digest
 from providers.errors import NotFound, StoreError, UploadLost
 from providers.model import Attributes, Claim, ETag, Key, ObjectMeta, PartReceipt, Span, UploadId
 
@@ -75,7 +75,7 @@ class LargeTransfer:
         self._sent_before: frozenset[int] = frozenset()
         self._hash: OrderedHash | None = None if self._parts else OrderedHash(self.geometry.plain_size)
         self._options = put_options(context, row, Attributes(), replace=replacing)
-        self._kept: int | None = None
+        self._kept: bytes | None = None
         self._claims: tuple[Claim, ...] = ()
         self._declared: Declared | None = None
         self._check: PartCheck | None = None
@@ -297,7 +297,11 @@ class LargeTransfer:
             raise
         size = self.geometry.target_size
         context.writer.post(
-            ObjectStored(row.row, size, plaintext, None, None, meta.etag, meta.version, self._kept)
+            ObjectStored(
+                *(row.row, size, plaintext, None, None, meta.etag, meta.version),
+                attributes_digest(self._kept),
+            ),
+            attributes=self._kept,
         )
         self._begin_check(meta, size, plaintext)
 

@@ -26,7 +26,7 @@ from migrator.envelope.errors import EnvelopeError, SegmentInvalid
 from migrator.envelope.header import MAX_HEADER
 from migrator.envelope.segments import open_into
 from migrator.ledger.ledger import Ledger
-from migrator.ledger.rows import PartRow, Row
+from migrator.ledger.rows import PartRow, Row, attributes_digest
 from providers.errors import NotFound
 from providers.model import ObjectMeta, Span
 
@@ -84,8 +84,9 @@ def _stands_already(context: Context, row: Row, parts: list[PartRow]) -> str | N
             whole and whole.nonce_prefix,
             found.etag,
             found.version,
-            kept,
-        )
+            attributes_digest(kept),
+        ),
+        attributes=kept,
     )
     if context.settings.verify is Level.NONE:
         return "stored"

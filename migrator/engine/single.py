@@ -14,7 +14,7 @@ from migrator.engine.settle import put_options, put_settled
 from migrator.engine.sources import Declared, open_source_header, read_source
 from migrator.envelope.arithmetic import header_length
 from migrator.errors import IntegrityError
-from migrator.ledger.rows import Row, encode_attributes
+from migrator.ledger.rows import Row, attributes_digest, encode_attributes
 from providers.model import NO_ATTRIBUTES, Attributes, Key
 
 __all__ = ["Prepared", "carry_attributes", "prepare", "transfer_single"]
@@ -65,18 +65,15 @@ def prepare(
     return Prepared(geometry, codec)
 
 
-def carry_attributes(context: Context, row: Row, found: Attributes | None) -> tuple[Attributes, int | None]:
-    """What is written with the object, and the id of what the ledger keeps for the metadata book."""
+def carry_attributes(context: Context, row: Row, found: Attributes | None) -> tuple[Attributes, bytes | None]:
+    """What is written with the object, and what the ledger keeps for the metadata book."""
     attributes = found or NO_ATTRIBUTES
     if context.record is not None:
         attributes = context.record.attributes(row.key) or attributes
     if context.plan.tags:
         tags = context.source.read_tags(Key(row.key), version=row.source_pin.version)
         attributes = replace(attributes, tags=dict(tags) or None)
-    kept: int | None = None
-    body = encode_attributes(attributes)
-    if body is not None:
-        kept = context.fit.identifier(body)
+    kept = encode_attributes(attributes)
     if context.mode is Mode.ENCRYPT and not context.plan.clear_attributes:
         return NO_ATTRIBUTES, kept
     travelling, notes = context.fit.split(attributes)
@@ -127,7 +124,17 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
     meta = put_settled(context, key, body, options, sha256=body_sha256)
     context.progress.add(sent=len(body))
     context.writer.post(
-        ObjectStored(row.row, len(body), plain_sha256, body_sha256, prefix, meta.etag, meta.version, kept)
+        ObjectStored(
+            row=row.row,
+            stored_size=len(body),
+            plaintext_sha256=plain_sha256,
+            ciphertext_sha256=body_sha256,
+            nonce_prefix=prefix,
+            target_etag=meta.etag,
+            target_version=meta.version,
+            attributes=attributes_digest(kept),
+        ),
+        attributes=kept,
     )
     expected = Expected(
         key=key,

@@ -21,7 +21,7 @@ def _from(kind: EventKind) -> str:
 
 _STORED: Final = (
     "UPDATE objects SET state=?, stored_size=?, plaintext_sha256=?, ciphertext_sha256=?, nonce_prefix=?, "
-    "target_etag=?, target_version=?, attributes=?, level=?, reason=NULL "
+    "target_etag=?, target_version=?, attributes=(SELECT id FROM attributes WHERE digest=?), level=?, reason=NULL "
     f"WHERE row=? AND state IN ({_from(EventKind.OBJECT_STORED)})"
 )
 _VERIFIED: Final = (
@@ -84,9 +84,16 @@ def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None
             before.add(event.row)
             verified.append((event.level, event.plaintext_sha256, event.row))
     if stored:
+        _check_attributes(connection, {values[7] for values in stored.values()} - {None})
         _expect(connection.executemany(_STORED, stored.values()), len(stored), "OBJECT_STORED")
     if verified:
         _expect(connection.executemany(_VERIFIED, verified), len(verified), "OBJECT_VERIFIED")
+
+
+def _check_attributes(connection: sqlite3.Connection, digests: set[bytes]) -> None:
+    for digest in digests:
+        if connection.execute("SELECT 1 FROM attributes WHERE digest=?", (digest,)).fetchone() is None:
+            raise IllegalTransition("an object was stored with attributes that the ledger does not hold")
 
 
 def _parts(connection: sqlite3.Connection, run: list[e.PartStored]) -> None:

@@ -27,7 +27,7 @@ _LEVEL: Final = 4  # a later verification gave the level
 _STORED: Final = 8  # a receipt holds
 _RECEIPT: Final = (
     "SELECT stored_size, plaintext_sha256, ciphertext_sha256, nonce_prefix, target_etag, target_version, "
-    "attributes, level FROM objects WHERE row=?"
+    "(SELECT digest FROM attributes WHERE id=objects.attributes), level FROM objects WHERE row=?"
 )
 _LISTED: Final = (
     "SELECT key, size, kind, source_etag, source_version, modified_ms, claims FROM objects "
@@ -44,6 +44,7 @@ def audit(connection: sqlite3.Connection) -> int:
     states, pages, batches = _forward(connection)
     for first, last, digest in pages:
         _check_page(connection, first, last, digest)
+    _check_attributes(connection)
     marks = _backward(connection, len(states))
     row = 0
     for row, (number, state, stored) in enumerate(
@@ -96,6 +97,12 @@ def _check_page(connection: sqlite3.Connection, first: int, last: int, digest: b
         found.update(cbor2.dumps(values))
     if found.digest() != digest:
         raise LedgerCorrupt(f"rows {first} to {last} of the ledger are not what was listed")
+
+
+def _check_attributes(connection: sqlite3.Connection) -> None:
+    for identifier, digest, body in connection.execute("SELECT id, digest, body FROM attributes"):
+        if not isinstance(body, bytes) or hashlib.sha256(body).digest() != digest:
+            raise LedgerCorrupt(f"attributes {identifier} of the ledger are not what was recorded")
 
 
 def _backward(connection: sqlite3.Connection, length: int) -> bytearray:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cbor2
 
@@ -26,6 +26,8 @@ from migrator.ledger.connection import create, open_existing, translated
 from migrator.ledger.rows import COLUMNS, Listed, PartRow, Row, UploadRow
 
 __all__ = ["Ledger", "key_hash"]
+
+_REMEMBER: Final = 4096
 
 
 def key_hash(key: str) -> int:
@@ -54,7 +56,7 @@ class Ledger:
                 raise LedgerCorrupt("the ledger does not say which wave it belongs to") from None
         self.seq: int = row[0] if row else 0
         self.head: bytes = row[1] if row else chain.GENESIS
-        self._attribute_ids: dict[bytes, int] = {}
+        self._entered: set[bytes] = set()
 
     @classmethod
     def create(cls, path: Path, *, wave_id: str, plan_digest: str, **extra: Any) -> Ledger:
@@ -111,11 +113,16 @@ class Ledger:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def append(
-        self, events: Sequence[Event], prepare: Callable[[sqlite3.Connection], Any] | None = None
+        self,
+        events: Sequence[Event],
+        prepare: Callable[[sqlite3.Connection], Any] | None = None,
+        *,
+        attributes: Sequence[bytes] = (),
     ) -> Any:
         """Append one batch and the states it leads to, durably; all or nothing.
 
         ``prepare`` runs first in the same transaction, for rows that events only refer to; its result is returned.
+        ``attributes`` are bodies that events name by their SHA-256 and that may not have been entered yet.
         """
         at_ms = self._now_ms()
         with translated():
@@ -124,6 +131,8 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 result = prepare(self._connection) if prepare else None
+                if attributes:
+                    self._enter(attributes)
                 apply(self._connection, events, stamp_key=self.stamp_key, at_ms=at_ms)
                 self._connection.execute(
                     "INSERT INTO batches (seq, at_ms, digest, events) VALUES (?,?,?,?)",
@@ -133,7 +142,7 @@ class Ledger:
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                self._attribute_ids.clear()
+                self._entered.clear()
                 raise
         self.seq += 1
         self.head = digest
@@ -182,21 +191,17 @@ class Ledger:
                 "INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", values.items()
             )
 
-    def attributes_id(self, body: bytes) -> int:
-        """The id of an attributes body, entering it if it is new (durable with the next batch at the latest)."""
-        found = self._attribute_ids.get(body)
-        if found is None:
-            digest = hashlib.sha256(body).digest()
-            with translated():
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO attributes (digest, body) VALUES (?,?)", (digest, body)
-                )
-                (found,) = self._connection.execute(
-                    "SELECT id FROM attributes WHERE digest=?", (digest,)
-                ).fetchone()
-            if len(self._attribute_ids) < 4096:
-                self._attribute_ids[body] = found
-        return int(found)
+    def _enter(self, attributes: Sequence[bytes]) -> None:
+        new = {
+            digest: body
+            for body in attributes
+            if (digest := hashlib.sha256(body).digest()) not in self._entered
+        }
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO attributes (digest, body) VALUES (?,?)", new.items()
+        )
+        if len(self._entered) < _REMEMBER:
+            self._entered.update(new)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
         """One statement in its own durable transaction, for tables that no event covers (notes, counters)."""
@@ -288,12 +293,6 @@ class Ledger:
                 (row,),
             )
         ]
-
-    def attributes(self, identifier: int) -> bytes:
-        """An attributes body by its id."""
-        for (body,) in self.query("SELECT body FROM attributes WHERE id=?", (identifier,)):
-            return bytes(body)
-        raise LedgerCorrupt("the ledger refers to attributes that it does not hold")
 
     def counts(self) -> dict[State, tuple[int, int]]:
         """Objects and source bytes by state."""

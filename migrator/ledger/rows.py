@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -11,7 +12,16 @@ import cbor2
 from migrator.core.states import State
 from providers.model import Attributes, Claim, ETag, Kind, ObjectMeta, Pin, VersionId
 
-__all__ = ["COLUMNS", "Listed", "PartRow", "Row", "UploadRow", "decode_attributes", "encode_attributes"]
+__all__ = [
+    "COLUMNS",
+    "Listed",
+    "PartRow",
+    "Row",
+    "UploadRow",
+    "attributes_digest",
+    "decode_attributes",
+    "encode_attributes",
+]
 
 COLUMNS: Final = (
     "row, key, size, state, generation, root, seen_at_target, kind, source_etag, source_version, claims, attributes, "
@@ -143,6 +153,11 @@ def encode_attributes(attributes: Attributes) -> bytes | None:
     if attributes.tags:
         found["tags"] = dict(sorted(attributes.tags.items()))
     return cbor2.dumps(found) if found else None
+
+
+def attributes_digest(body: bytes | None) -> bytes | None:
+    """How events name an attributes body: its SHA-256."""
+    return None if body is None else hashlib.sha256(body).digest()
 
 
 def decode_attributes(body: bytes) -> Attributes:

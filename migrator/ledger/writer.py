@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, Queue
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -25,7 +25,7 @@ _LINGER: Final = 0.1
 _BACKLOG: Final = 1024
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
-_Item = tuple[list[Event], Callable[[Ledger], Any] | None, "Future[Any] | None"]
+_Item = tuple[Sequence[Event], Callable[[Ledger], Any] | None, "Future[Any] | None", bytes | None]
 
 
 class LedgerWriter:
@@ -40,20 +40,23 @@ class LedgerWriter:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    def post(self, *events: Event) -> None:
-        """Hand events over; they are committed soon, in this order."""
-        self._hand_over((list(events), None, None))
+    def post(self, *events: Event, attributes: bytes | None = None) -> None:
+        """Hand events over; they are committed soon, in this order.
+
+        ``attributes`` is the body that an event among them names by its SHA-256; it is entered with them.
+        """
+        self._hand_over((events, None, None, attributes))
 
     def commit(self, *events: Event) -> None:
         """Hand events over and wait until they, and all posted before, are durable."""
         future: Future[Any] = Future()
-        self._hand_over((list(events), None, future))
+        self._hand_over((events, None, future, None))
         future.result()
 
     def call(self, function: Callable[Concatenate[Ledger, _P], _T], *args: _P.args, **named: _P.kwargs) -> _T:
         """Run ``function(ledger, ...)`` in the ledger's thread, after all that was posted; wait for its result."""
         future: Future[Any] = Future()
-        self._hand_over(([], lambda ledger: function(ledger, *args, **named), future))
+        self._hand_over(((), lambda ledger: function(ledger, *args, **named), future, None))
         result: _T = future.result()
         return result
 
@@ -86,14 +89,17 @@ class LedgerWriter:
         while True:
             item = self._queue.get()
             events: list[Event] = []
+            attributes: list[bytes] = []
             futures: list[Future[Any]] = []
             deadline = time.monotonic() + _LINGER
             while item is not None:
-                more, function, future = item
+                more, function, future, body = item
                 events.extend(more)
+                if body is not None:
+                    attributes.append(body)
                 if function is not None:
-                    self._commit(events, futures)
-                    events, futures = [], []
+                    self._commit(events, attributes, futures)
+                    events, attributes, futures = [], [], []
                     self._answer(function, future)
                     break
                 if future is not None:
@@ -106,14 +112,14 @@ class LedgerWriter:
                     item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
                 except Empty:
                     break
-            self._commit(events, futures)
+            self._commit(events, attributes, futures)
             if item is None:
                 return
 
-    def _commit(self, events: list[Event], futures: list[Future[Any]]) -> None:
+    def _commit(self, events: list[Event], attributes: list[bytes], futures: list[Future[Any]]) -> None:
         if events and self._error is None:
             try:
-                self._ledger.append(events)
+                self._ledger.append(events, attributes=attributes)
             except BaseException as error:  # noqa: BLE001 - handed to every later caller
                 self._error = error
         for future in futures:

@@ -22,7 +22,7 @@ from providers.layers.base import Layer
 __all__ = ["CrashLayer", "Died", "Doom"]
 
 EFFECTS = frozenset({"put", "open_upload", "put_part", "complete_upload", "abort_upload", "delete"})
-_TRANSACTIONS = ("append", "set_meta", "execute", "execute_many", "attributes_id")
+_TRANSACTIONS = ("append", "set_meta", "execute", "execute_many")
 _READS = ("meta", "query")
 _CHANGES = ("link", "unlink", "replace", "mkdir", "fsync", "fdatasync", "ftruncate", "write", "pwrite")
 _DISK_MODULES = (filesystem, _staging, _publish, _paths)

@@ -1,11 +1,14 @@
 """The ledger's file: whose it is, who may read it, and what damage is noticed."""
 
+import contextlib
+import hashlib
 import sqlite3
 import stat
 
 import pytest
 
 from migrator.core import events as e
+from migrator.core.states import State
 from migrator.errors import (
     IllegalTransition,
     LedgerCorrupt,
@@ -18,6 +21,8 @@ from migrator.errors import (
 )
 from migrator.ledger.ledger import Ledger
 from support.ledgers import DIGEST, WAVE, listed, new_ledger, sealed_ledger, stored
+
+BODY = b"\xa1gcontent"
 
 
 @pytest.fixture
@@ -48,6 +53,8 @@ def _finished(path):
     ledger.append(
         [e.ObjectSkipped(12, "there", 7, bytes(32), bytes(32), "e", None), e.ObjectSkipped(13, "old")]
     )
+    begun, receipt = stored(14)
+    ledger.append([begun, receipt._replace(attributes=hashlib.sha256(BODY).digest())], attributes=[BODY])
     ledger.close()
 
 
@@ -161,6 +168,11 @@ def test_a_flipped_bit_never_escapes_as_another_error(path):
         "UPDATE objects SET level='size' WHERE row=12",
         "UPDATE objects SET stored_size=1 WHERE row=13",
         "UPDATE objects SET level='size' WHERE row=3",
+        "UPDATE objects SET attributes=NULL WHERE row=14",
+        "UPDATE objects SET attributes=1 WHERE row=3",
+        "UPDATE attributes SET body=x'a0'",
+        "UPDATE attributes SET digest=zeroblob(32)",
+        "DELETE FROM attributes",
         "DELETE FROM objects WHERE row=20",
         "DELETE FROM objects WHERE row=10",
         "DELETE FROM batches WHERE seq=5",
@@ -181,6 +193,20 @@ def test_an_audit_notices_an_edit(path, statement):
     _edit(path, statement)
     with pytest.raises(LedgerCorrupt):
         _audit(path)
+
+
+def test_attributes_are_entered_once_and_with_what_names_them(path):
+    """Objects that share metadata share one body; an event that names a body nobody entered is refused."""
+    with contextlib.closing(sealed_ledger(path, 4)) as ledger:
+        named = hashlib.sha256(BODY).digest()
+        for row in (1, 2):
+            begun, receipt = stored(row)
+            ledger.append([begun, receipt._replace(attributes=named)], attributes=[BODY])
+        assert ledger.all("SELECT body FROM attributes") == [(BODY,)]
+        begun, receipt = stored(3)
+        with pytest.raises(IllegalTransition):
+            ledger.append([begun, receipt._replace(attributes=bytes(32))])
+        assert ledger.row(3).state is State.PLANNED
 
 
 def test_a_reader_cannot_write(path):
