@@ -2,9 +2,8 @@
 
 ``STRICT`` is for objects that we wrote: one data key, no edit list. ``FOREIGN`` is for files that other
 Crypt4GH tools made: several data keys, still no edit list. A foreign file with an edit list is refused rather
-than read in
-part: honouring it means leaving out bytes that are in the file, which a complete copy must not do silently,
-and dropping it would bring back bytes that its owner hid.
+than read in part: honouring it means leaving out bytes that are in the file, which a complete copy must not do
+silently, and dropping it would bring back bytes that its owner hid.
 """
 
 from __future__ import annotations
