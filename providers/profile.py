@@ -60,8 +60,9 @@ class Certificate:
     Attributes:
         service: The service in its vendor's words.
         kind: ``hds`` or ``secnumcloud``.
-        facts: ``held``, ``version``, ``scope``, ``activities``, ``attestation``, ``valid_from``,
-            ``valid_until``, ``conditions``, as far as the profile speaks of them.
+        facts: ``held``, ``version``, ``scope``, ``regions``, ``milestones``, ``activities``,
+            ``attestation``, ``valid_from``, ``valid_until``, ``conditions``, as far as the profile speaks
+            of them.
     """
 
     service: str
@@ -83,13 +84,18 @@ class Profile:
         title: The name people use.
         protocol: How its object store is spoken to.
         origin: The file it came from.
-        law: ``entity``, ``parents``, ``exposure``.
+        kind: ``offer`` of a host, or ``software`` that whoever installs it answers for.
+        law: ``entity``, ``hq_country``, ``parents``, ``non_eu_control``, ``exposure``.
         certificates: Per service and kind.
-        endpoint: ``template`` (with ``{region}`` or ``{account}``), ``addressing``, ``default_region``.
+        endpoint: ``template`` (with ``{region}`` or ``{account}``), ``addressing``, ``default_region``,
+            ``protocol``.
         regions: Region name → ``country``, ``place``, ``hds``, ``secnumcloud``.
         limits: Bytes, counts, rates and days (``profile_spec.LIMITS``).
         quirks: How requests must differ and what answers mean (``profile_spec.QUIRKS``).
         keys: The cloud's key service and server-side encryption.
+        services: What a platform needs → the product's name, or False (``profile_spec.SERVICES``).
+        iac: Packages that describe its resources (``profile_spec.IAC``).
+        operations: What running there takes (``profile_spec.OPERATIONS``).
     """
 
     name: str
@@ -103,6 +109,10 @@ class Profile:
     limits: Mapping[str, Fact]
     quirks: Mapping[str, Fact]
     keys: Mapping[str, Fact]
+    services: Mapping[str, Fact]
+    iac: Mapping[str, Fact]
+    operations: Mapping[str, Fact]
+    kind: str = "offer"
 
     def quirk(self, name: str) -> bool | None:
         """A yes-or-no quirk: True, False, or None where the profile does not know.
@@ -151,7 +161,7 @@ class Profile:
     def facts(self) -> dict[str, Fact]:
         """Every fact by its dotted name, in the file's order."""
         found: dict[str, Fact] = {}
-        for section in ("law", "endpoint", "limits", "quirks", "keys"):
+        for section in spec.SECTIONS:
             found |= {f"{section}.{name}": fact for name, fact in getattr(self, section).items()}
         for number, held in enumerate(self.certificates):
             found |= {f"certificate.{number}.{name}": fact for name, fact in held.facts.items()}
@@ -219,14 +229,18 @@ def _parse(text: str, origin: str) -> Profile:
         raise ConfigInvalid(f"{origin}: field 'schema' must be {spec.SCHEMA_VERSION}")
     head_at = f"{origin}: [profile]"
     head = table_of(head_at, document.get("profile"))
-    refuse_unknown(head_at, head, ("name", "title", "protocol"))
+    refuse_unknown(head_at, head, ("name", "title", "protocol", "kind"))
     protocol = text_of(head_at, head, "protocol")
     if protocol not in BASES:
         raise ConfigInvalid(f"{head_at}: protocol {protocol!r} is not one of {', '.join(sorted(BASES))}")
 
-    def section(name: str, fields: Mapping[str, dict[str, Any]]) -> Mapping[str, Fact]:
-        return read_facts(f"{origin}: {name}", document.get(name, {}), fields)
-
+    kind = head.get("kind", spec.KINDS[0])
+    if kind not in spec.KINDS:
+        raise ConfigInvalid(f"{head_at}: kind {kind!r} is not one of {', '.join(spec.KINDS)}")
+    sections = {
+        name: read_facts(f"{origin}: {name}", document.get(name, {}), fields)
+        for name, fields in spec.SECTIONS.items()
+    }
     regions = table_of(f"{origin}: regions", document.get("regions", {}))
     certificates = document.get("certificate", [])
     if not isinstance(certificates, list):
@@ -236,15 +250,12 @@ def _parse(text: str, origin: str) -> Profile:
         title=text_of(head_at, head, "title"),
         protocol=protocol,
         origin=origin,
-        law=section("law", spec.LAW),
+        kind=kind,
         certificates=tuple(_certificate(f"{origin}: certificate", raw) for raw in certificates),
-        endpoint=section("endpoint", spec.ENDPOINT),
         regions=MappingProxyType(
             {name: read_facts(f"{origin}: regions.{name}", raw, spec.REGION) for name, raw in regions.items()}
         ),
-        limits=section("limits", spec.LIMITS),
-        quirks=section("quirks", spec.QUIRKS),
-        keys=section("keys", spec.KEYS),
+        **sections,
     )
 
 

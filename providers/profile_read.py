@@ -17,7 +17,16 @@ from providers.profile_spec import DATE, FACT_FIELDS, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Fact", "FactValue", "did_you_mean", "read_facts", "refuse_unknown", "table_of", "text_of"]
+__all__ = [
+    "Fact",
+    "FactValue",
+    "did_you_mean",
+    "read_facts",
+    "read_value",
+    "refuse_unknown",
+    "table_of",
+    "text_of",
+]
 
 FactValue: TypeAlias = str | int | bool | tuple[str | int, ...]
 
@@ -39,6 +48,8 @@ class Fact:
         source: Where it was read: a public URL, or what was measured.
         date: When the source said so, ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``.
         note: What a reader should know besides.
+        document: ``sha256:`` and the digest of the document that an operator read it in; else None.
+        by: Who read it there; else None.
     """
 
     value: FactValue | None
@@ -46,11 +57,18 @@ class Fact:
     source: str
     date: str
     note: str | None = None
+    document: str | None = None
+    by: str | None = None
 
     @property
     def evidenced(self) -> bool:
-        """Whether someone who can know says so: official text, the vendor, or our own measurement."""
-        return self.status in {Status.OFFICIAL, Status.MEASURED, Status.VENDOR}
+        """Whether someone who can know says so: a text, the vendor, or our own measurement."""
+        return self.status in {Status.OFFICIAL, Status.OPERATOR, Status.MEASURED, Status.VENDOR}
+
+    @property
+    def establishes(self) -> bool:
+        """Whether it can establish a qualification: read in an official text, or by the operator."""
+        return self.status in {Status.OFFICIAL, Status.OPERATOR}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -123,18 +141,34 @@ def _fact(where: str, raw: object, spec: dict[str, Any]) -> Fact:
     try:
         status = Status(status_text)
     except ValueError:
-        known = ", ".join(status.value for status in Status)
+        known = ", ".join(status.value for status in Status if status is not Status.OPERATOR)
         raise ConfigInvalid(f"{where}: unknown status {status_text!r}", hint=f"one of {known}") from None
+    if status is Status.OPERATOR:
+        raise ConfigInvalid(
+            f"{where}: status 'operator' does not belong in a profile",
+            hint="state what you read in a document of yours in a facts file, with the document's digest",
+        )
     if DATE.fullmatch(date) is None:
         raise ConfigInvalid(f"{where}: date {date!r} is not YYYY, YYYY-MM or YYYY-MM-DD")
     if (status is Status.NOT_FOUND) == ("value" in raw):
         raise ConfigInvalid(f"{where}: a fact has a value unless its status is 'not_found'")
     note = text_of(where, raw, "note") if "note" in raw else None
-    value = None if status is Status.NOT_FOUND else _value(where, raw["value"], spec)
+    value = None if status is Status.NOT_FOUND else read_value(where, raw["value"], spec)
     return Fact(value=value, status=status, source=source, date=date, note=note)
 
 
-def _value(where: str, value: Any, spec: dict[str, Any]) -> FactValue:
+def read_value(where: str, value: Any, spec: dict[str, Any]) -> FactValue:
+    """The value, of the type and within the bounds that its JSON Schema states.
+
+    Raises:
+        ConfigInvalid: It is not.
+    """
+    if "oneOf" in spec:  # text, or false for "there is none"
+        if value is False:
+            return False
+        if not isinstance(value, str):
+            raise ConfigInvalid(f"{where}: must be text, or false where there is none")
+        return read_value(where, value, spec["oneOf"][0])
     if "enum" in spec:
         if value not in spec["enum"]:
             raise ConfigInvalid(f"{where}: {value!r} is not one of {', '.join(spec['enum'])}")
@@ -155,7 +189,7 @@ def _value(where: str, value: Any, spec: dict[str, Any]) -> FactValue:
 
 
 def _item(where: str, item: Any, spec: dict[str, Any]) -> str | int:
-    value = _value(where, item, spec)
+    value = read_value(where, item, spec)
     if isinstance(value, tuple):
         raise ConfigInvalid(f"{where}: lists do not nest")
     return value

@@ -23,13 +23,19 @@ __all__ = [
     "DATE",
     "ENDPOINT",
     "FACT_FIELDS",
+    "IAC",
     "KEYS",
+    "KINDS",
     "LAW",
     "LIMITS",
+    "OPERATIONS",
     "QUIRKS",
     "REGION",
     "SCHEMA_VERSION",
+    "SECTIONS",
+    "SERVICES",
     "Status",
+    "fact_section",
     "schema",
 ]
 
@@ -41,6 +47,8 @@ class Status(StrEnum):
 
     OFFICIAL = "official"
     """Read in the ANSSI catalogue, the ANS list or the law."""
+    OPERATOR = "operator"
+    """Read by the operator in a document they hold; only a facts file may say so, never a profile."""
     MEASURED = "measured"
     """Seen by us on a running server of the version that the source names."""
     VENDOR = "vendor"
@@ -52,39 +60,72 @@ class Status(StrEnum):
     NOT_FOUND = "not_found"
     """Looked for and not found; such a fact has no value."""
 
+    @property
+    def rank(self) -> int:
+        """How far from certain, 0 for an official text; the operator's own reading ranks with it."""
+        return _RANKS[self]
+
+
+_RANKS: Final[Mapping[Status, int]] = {
+    Status.OFFICIAL: 0,
+    Status.OPERATOR: 0,
+    Status.MEASURED: 1,
+    Status.VENDOR: 2,
+    Status.PRESS: 3,
+    Status.MEMORY: 4,
+    Status.NOT_FOUND: 5,
+}
 
 FACT_FIELDS: Final = frozenset({"value", "status", "source", "date", "note"})
 DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 CERTIFICATE_KINDS: Final = ("hds", "secnumcloud")
+KINDS: Final = ("offer", "software")
+"""What a profile describes: what a host sells (the default), or a program that whoever installs it answers for."""
 
 _TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 _SIZE: Final[dict[str, Any]] = {"type": "integer", "minimum": 1}
 _FLAG: Final[dict[str, Any]] = {"type": "boolean"}
 _DAY: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 _WORDS: Final[dict[str, Any]] = {"type": "array", "items": _TEXT}
+_COUNTRY: Final[dict[str, Any]] = {"type": "string", "pattern": "^[A-Z]{2}$"}
+_NAME_OR_FALSE: Final[dict[str, Any]] = {"oneOf": [_TEXT, {"const": False}]}
 
-LAW: Final[Mapping[str, dict[str, Any]]] = {"entity": _TEXT, "parents": _WORDS, "exposure": _TEXT}
-"""``entity`` signs the contract, ``parents`` own it, ``exposure`` is foreign law that reaches it."""
+LAW: Final[Mapping[str, dict[str, Any]]] = {
+    "entity": _TEXT,
+    "hq_country": _COUNTRY,
+    "parents": _WORDS,
+    "non_eu_control": _FLAG,
+    "exposure": _TEXT,
+}
+"""``entity`` signs the contract and has its seat in ``hq_country`` (ISO 3166), ``parents`` own it,
+``non_eu_control`` says whether someone outside the European Union controls it, ``exposure`` is foreign law
+that reaches it."""
 
 CERTIFICATE: Final[Mapping[str, dict[str, Any]]] = {
     "held": _FLAG,
     "version": _TEXT,
     "scope": _TEXT,
+    "regions": _WORDS,
+    "milestones": _WORDS,
     "activities": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 6}},
     "attestation": _TEXT,
     "valid_from": _DAY,
     "valid_until": _DAY,
     "conditions": _WORDS,
 }
-"""``activities`` are those of article R.1111-9 of the French public health code (HDS only)."""
+"""``activities`` are those of article R.1111-9 of the French public health code (HDS only); ``regions`` are
+this profile's regions within the scope; ``milestones`` are steps passed on the way to a qualification."""
 
 ENDPOINT: Final[Mapping[str, dict[str, Any]]] = {
+    "protocol": {"enum": sorted(BASES)},
     "template": _TEXT,
     "addressing": {"enum": ["virtual", "path", "either"]},
     "default_region": _TEXT,
 }
+"""``protocol`` says how well it is known that the store speaks what ``[profile]`` names; ``template`` may hold
+``{region}`` and ``{account}``."""
 REGION: Final[Mapping[str, dict[str, Any]]] = {
-    "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
+    "country": _COUNTRY,
     "place": _TEXT,
     "hds": _FLAG,
     "secnumcloud": _FLAG,
@@ -146,8 +187,79 @@ KEYS: Final[Mapping[str, dict[str, Any]]] = {
     "byok": _FLAG,
     "sse_c": _FLAG,
     "sse_kms": _FLAG,
+    "custody": {"enum": ["provider", "customer", "either"]},
+    "volume_cmk": _FLAG,
 }
-"""The cloud's own key service and server-side encryption; our encryption never needs either."""
+"""The cloud's own key service and server-side encryption; our encryption never needs either. ``custody`` says
+who can hold the keys of what the cloud encrypts, ``volume_cmk`` whether block volumes take a customer's key."""
+
+SERVICES: Final[Mapping[str, dict[str, Any]]] = dict.fromkeys(
+    (
+        "object_storage",
+        "customer_held_keys",
+        "isolated_projects",
+        "private_network",
+        "managed_postgresql",
+        "kubernetes",
+        "gpu",
+        "analytics",
+        "bastion",
+        "central_logging",
+        "immutable_logs",
+        "kms",
+        "hsm",
+        "second_site",
+        "backup",
+        "identity_federation",
+        "reversibility",
+    ),
+    _NAME_OR_FALSE,
+)
+"""What a platform needs → the name of the product that answers it, or false where the offer has none.
+
+``analytics`` is Spark or the like; ``second_site`` another place of the same offer, far enough to outlive the
+first; ``reversibility`` a documented way out."""
+
+IAC: Final[Mapping[str, dict[str, Any]]] = {
+    "pulumi": _NAME_OR_FALSE,
+    "pulumi_version": _TEXT,
+    "terraform": _NAME_OR_FALSE,
+    "terraform_version": _TEXT,
+    "also": _WORDS,
+}
+"""Packages that describe the offer's resources; false where there is none. ``also`` names further ones."""
+
+OPERATIONS: Final[Mapping[str, dict[str, Any]]] = dict.fromkeys(
+    (
+        "compute_api",
+        "identity_endpoint",
+        "management_endpoint",
+        "console",
+        "credentials",
+        "network",
+        "log_retention",
+        "erasure",
+        "responsibility",
+        "availability",
+        "references",
+        "outlook",
+        "audit_tooling",
+    ),
+    _TEXT,
+)
+"""What running there takes: APIs, credentials, what happens to data at the end, who answers for what."""
+
+SECTIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
+    "law": LAW,
+    "endpoint": ENDPOINT,
+    "limits": LIMITS,
+    "quirks": QUIRKS,
+    "keys": KEYS,
+    "services": SERVICES,
+    "iac": IAC,
+    "operations": OPERATIONS,
+}
+"""The sections of a profile that are one table of facts each."""
 
 
 def schema() -> dict[str, Any]:
@@ -158,6 +270,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "required": ["schema", "profile"],
         "additionalProperties": False,
+        "$defs": {"fact": _FACT},
         "properties": {
             "schema": {"const": SCHEMA_VERSION},
             "profile": {
@@ -168,20 +281,18 @@ def schema() -> dict[str, Any]:
                     "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"},
                     "title": _TEXT,
                     "protocol": {"enum": sorted(BASES)},
+                    "kind": {"enum": list(KINDS)},
                 },
             },
-            "law": _section(LAW),
             "certificate": {"type": "array", "items": _certificate()},
-            "endpoint": _section(ENDPOINT),
-            "regions": {"type": "object", "additionalProperties": _section(REGION)},
-            "limits": _section(LIMITS),
-            "quirks": _section(QUIRKS),
-            "keys": _section(KEYS),
-        },
+            "regions": {"type": "object", "additionalProperties": fact_section(REGION)},
+        }
+        | {name: fact_section(fields) for name, fields in SECTIONS.items()},
     }
 
 
-def _section(fields: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def fact_section(fields: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The JSON Schema of a table of facts."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -190,25 +301,28 @@ def _section(fields: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _certificate() -> dict[str, Any]:
-    section = _section(CERTIFICATE)
+    section = fact_section(CERTIFICATE)
     section["required"] = ["service", "kind", "held"]
     section["properties"] |= {"service": _TEXT, "kind": {"enum": list(CERTIFICATE_KINDS)}}
     return section
 
 
 def _fact(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["status", "source", "date"],
-        "additionalProperties": False,
-        "properties": {
-            "value": value,
-            "status": {"enum": [status.value for status in Status]},
-            "source": _TEXT,
-            "date": {"type": "string", "pattern": f"^{DATE.pattern}$"},
-            "note": _TEXT,
-        },
-        "if": {"properties": {"status": {"const": Status.NOT_FOUND.value}}},
-        "then": {"not": {"required": ["value"]}},
-        "else": {"required": ["value"]},
-    }
+    return {"$ref": "#/$defs/fact", "properties": {"value": value}}
+
+
+_FACT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["status", "source", "date"],
+    "additionalProperties": False,
+    "properties": {
+        "value": True,
+        "status": {"enum": [status.value for status in Status if status is not Status.OPERATOR]},
+        "source": _TEXT,
+        "date": {"type": "string", "pattern": f"^{DATE.pattern}$"},
+        "note": _TEXT,
+    },
+    "if": {"properties": {"status": {"const": Status.NOT_FOUND.value}}},
+    "then": {"not": {"required": ["value"]}},
+    "else": {"required": ["value"]},
+}
