@@ -8,7 +8,7 @@ measurement says so. Nothing here judges; the gate does.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from providers.capabilities import Capabilities
+    from providers.facts_overlay import Overlay
 
 __all__ = ["Certificate", "Fact", "Profile", "list_profiles", "load_profile"]
 
@@ -157,6 +158,32 @@ class Profile:
         if narrowed.key_rules or narrowed.max_segment_bytes is not None or not narrowed.keys_nest:
             narrowed = narrowed.narrowed(any_key=False)
         return narrowed
+
+    def overlaid(self, overlay: Overlay) -> Profile:
+        """This profile with what the operator's facts files say of it; theirs replace its own."""
+        stated = overlay.by_provider.get(self.name)
+        if not stated:
+            return self
+        sections: dict[str, dict[str, Fact]] = {}
+        regions = {name: dict(facts) for name, facts in self.regions.items()}
+        certificates = {(held.service, held.kind): dict(held.facts) for held in self.certificates}
+        for path, fact in stated.items():
+            if path[0] == "regions":
+                regions.setdefault(path[1], {})[path[2]] = fact
+            elif path[0] == "certificate":
+                certificates.setdefault((path[1], path[2]), {})[path[3]] = fact
+            else:
+                sections.setdefault(path[0], dict(getattr(self, path[0])))[path[1]] = fact
+        changed: dict[str, Any] = {name: MappingProxyType(facts) for name, facts in sections.items()}
+        return replace(
+            self,
+            **changed,
+            regions=MappingProxyType({name: MappingProxyType(facts) for name, facts in regions.items()}),
+            certificates=tuple(
+                Certificate(service=service, kind=kind, facts=MappingProxyType(facts))
+                for (service, kind), facts in certificates.items()
+            ),
+        )
 
     def facts(self) -> dict[str, Fact]:
         """Every fact by its dotted name, in the file's order."""
