@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["FIELDS", "check_endpoint", "check_fields", "refuse_literal_secrets"]
 
-_WEB: Final[dict[str, type]] = {"endpoint": str, "insecure_http": bool, "max_connections": int}
+_WEB: Final[dict[str, type]] = {
+    "endpoint": str,
+    "insecure_http": bool,
+    "ca_bundle": str,
+    "max_connections": int,
+}
 FIELDS: Final[Mapping[Protocol, Mapping[str, type]]] = {
     "s3": _WEB
     | {
         "profile": str,
-        "ca_bundle": str,
         "region": str,
+        "account": str,
         "addressing": str,
         "aws_profile": str,
         "access_key_env": str,

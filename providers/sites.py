@@ -7,12 +7,14 @@ a cloud is, its profile says. Importing this module loads no vendor SDK.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from providers.errors import ConfigInvalid
+from providers.facts_overlay import Overlay, read_overlay
 from providers.location import SITE_NAME
 from providers.opening import Limiters, open_store
 from providers.profile import Profile, load_profile
@@ -38,7 +40,7 @@ class Site:
         endpoint: Base URL, resolved; empty for directories.
         region: Region of the signature (S3).
         addressing: ``path``, ``virtual`` or ``auto`` (S3).
-        ca_bundle: PEM file of trusted authorities (S3).
+        ca_bundle: PEM file of trusted authorities, instead of the usual ones (S3, Azure).
         max_connections: Most connections to the endpoint, or None for the run's own choice.
         aws_profile: Section of the AWS configuration (S3).
         account: Storage account (Azure).
@@ -69,12 +71,16 @@ class Sites:
         by_name: The sites.
         origin: The file they came from; None where there is none.
         derogation_keys: Public keys whose derogations are accepted (``[trust]``).
+        facts: The operator's facts files (``[facts]``), which the profiles of the sites already carry.
+        overlay: What those files state.
         limiters: The pace of each endpoint, shared by every store opened from here.
     """
 
     by_name: Mapping[str, Site] = field(default_factory=dict)
     origin: Path | None = None
     derogation_keys: tuple[str, ...] = ()
+    facts: tuple[Path, ...] = ()
+    overlay: Overlay = field(default_factory=Overlay)
     limiters: Limiters = field(default_factory=Limiters, compare=False)
 
     @classmethod
@@ -99,18 +105,36 @@ class Sites:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             # The parser's own message may quote the line, so it goes no further than the cause.
             raise ConfigInvalid(f"{path}: not TOML: {_position(error)}") from None
-        refuse_unknown(str(path), document, ("sites", "trust"))
+        refuse_unknown(str(path), document, ("sites", "trust", "facts"))
         tables = table_of(f"{path}: [sites]", document.get("sites", {}))
         trust = table_of(f"{path}: [trust]", document.get("trust", {}))
         refuse_unknown(f"{path}: [trust]", trust, ("derogation_keys",))
         keys = trust.get("derogation_keys", [])
         if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
             raise ConfigInvalid(f"{path}: [trust]: field 'derogation_keys' must be a list of texts")
+        sites = {name: _site(path, name, raw) for name, raw in tables.items()}
+        files = _facts_files(path, document.get("facts", {}))
+        own = [site.profile for site in sites.values()]
+        overlay = Overlay()
+        for file in files:
+            overlay = overlay.joined(read_overlay(file, profiles=own))
+        overlaid = {name: replace(one, profile=one.profile.overlaid(overlay)) for name, one in sites.items()}
         return cls(
-            by_name=MappingProxyType({name: _site(path, name, raw) for name, raw in tables.items()}),
+            by_name=MappingProxyType(overlaid),
             origin=path,
             derogation_keys=tuple(keys),
+            facts=files,
+            overlay=overlay,
         )
+
+    def profile(self, name_or_path: str | Path) -> Profile:
+        """A profile with what the operator's facts files say of it.
+
+        Raises:
+            ConfigInvalid: There is no such profile, or a facts file states a certificate that ran out.
+        """
+        self.overlay.check(datetime.now(UTC).date())
+        return load_profile(name_or_path).overlaid(self.overlay)
 
     def site(self, name: str) -> Site:
         """The site of this name.
@@ -155,6 +179,16 @@ def _position(error: ValueError) -> str:
     """Where a parse error lies, without what stands there."""
     text = str(error)
     return text[text.rindex("(") :] if "(at " in text else "not UTF-8 text"
+
+
+def _facts_files(path: Path, raw: object) -> tuple[Path, ...]:
+    where = f"{path}: [facts]"
+    table = table_of(where, raw)
+    refuse_unknown(where, table, ("files",))
+    files = table.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(name, str) and name for name in files):
+        raise ConfigInvalid(f"{where}: field 'files' must be a list of file names")
+    return tuple(path.parent / name for name in files)
 
 
 def _site(path: Path, name: str, raw: object) -> Site:
@@ -210,6 +244,11 @@ def _endpoint(where: str, table: Mapping[str, Any], profile: Profile, region: st
     template = profile.endpoint.get("template")
     if template is None or template.value is None:
         raise ConfigInvalid(f"{where}: field 'endpoint' is required: profile {profile.name} has none")
+    if "{account}" in str(template.value) and "account" not in table:
+        raise ConfigInvalid(
+            f"{where}: field 'account' is required: it is part of the endpoint of profile {profile.name}",
+            hint="give the whole endpoint instead if you have another one",
+        )
     return str(template.value).replace("{region}", region).replace("{account}", table.get("account", ""))
 
 
