@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from providers.protocols import Protocol
 
-__all__ = ["FIELDS", "check_endpoint", "check_fields", "refuse_literal_secrets"]
+__all__ = ["FIELDS", "check_endpoint", "check_fields", "is_loopback", "refuse_literal_secrets"]
 
 _WEB: Final[dict[str, type]] = {
     "endpoint": str,
@@ -119,7 +119,7 @@ def check_endpoint(where: str, url: str, *, insecure_http: bool) -> str:
             f"{where}: endpoint must hold neither user, password nor query",
             hint="name the environment variable of the credential instead",
         )
-    if parts.scheme == "http" and not insecure_http and not _loopback(host):
+    if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise ConfigInvalid(
             f"{where}: endpoint is plain http to another machine",
             hint="use https, or write insecure_http = true if that network is trusted",
@@ -127,7 +127,8 @@ def check_endpoint(where: str, url: str, *, insecure_http: bool) -> str:
     return url.rstrip("/")
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

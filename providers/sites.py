@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from providers.errors import ConfigInvalid
+from providers.estate.settings import EstateSettings, read_estate
 from providers.facts_overlay import Overlay, read_overlay
 from providers.location import SITE_NAME
 from providers.opening import Limiters, open_store
@@ -47,6 +48,7 @@ class Site:
         api_version: Version of the service to speak (Azure), or None for the driver's own.
         variables: Credential field without ``_env`` → name of the environment variable.
         root: Directory that holds the buckets (filesystem).
+        estate: Whom to ask what the site holds besides objects, or None.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Site:
     api_version: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
+    estate: EstateSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,7 @@ class Sites:
         keys = trust.get("derogation_keys", [])
         if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
             raise ConfigInvalid(f"{path}: [trust]: field 'derogation_keys' must be a list of texts")
-        sites = {name: _site(path, name, raw) for name, raw in tables.items()}
+        sites = {name: _with_estate(path, name, raw) for name, raw in tables.items()}
         files = _facts_files(path, document.get("facts", {}))
         own = [site.profile for site in sites.values()]
         overlay = Overlay()
@@ -189,6 +192,14 @@ def _facts_files(path: Path, raw: object) -> tuple[Path, ...]:
     if not isinstance(files, list) or not all(isinstance(name, str) and name for name in files):
         raise ConfigInvalid(f"{where}: field 'files' must be a list of file names")
     return tuple(path.parent / name for name in files)
+
+
+def _with_estate(path: Path, name: str, raw: object) -> Site:
+    """A site and its estate table, which is read apart: it is the same for every protocol."""
+    where = f"{path}: [sites.{name}]"
+    table = dict(table_of(where, raw))
+    estate = read_estate(where, table.pop("estate", None))
+    return replace(_site(path, name, table), estate=estate)
 
 
 def _site(path: Path, name: str, raw: object) -> Site:

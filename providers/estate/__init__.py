@@ -1,0 +1,1 @@
+"""What is deployed, as the clouds and the hosts themselves tell it: read, never changed."""
