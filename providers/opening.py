@@ -173,6 +173,7 @@ def _azure(site: Site, container: str, environ: Mapping[str, str], connections: 
             endpoint=site.endpoint,
             account_key=_credential(site, "account_key", environ),
             sas=_credential(site, "sas", environ),
+            ca_bundle=None if site.ca_bundle is None else str(site.ca_bundle),
             capabilities=site.profile.capabilities(),
             max_connections=connections,
             api_version=site.api_version,

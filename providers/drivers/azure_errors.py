@@ -165,7 +165,10 @@ def _from_obstore(error: Exception) -> StoreError:
 
 
 def _untrusted() -> StoreError:
-    return ConfigInvalid("the endpoint's certificate is not trusted", hint="check the endpoint of the site")
+    return ConfigInvalid(
+        "the endpoint's certificate is not trusted",
+        hint="check the endpoint's host name; name ca_bundle in the site if the authority is your own",
+    )
 
 
 def _from_urllib3(error: ur.HTTPError) -> StoreError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -20,6 +21,7 @@ import urllib3
 
 from providers.drivers.azure_auth import Query, Signer
 from providers.drivers.azure_settings import API_VERSION, AzureSettings
+from providers.errors import ConfigInvalid
 from providers.model import Buffer
 
 __all__ = ["Answer", "AzureFailure", "AzureHttp", "error_code"]
@@ -60,6 +62,9 @@ class AzureHttp:
         settings: Where and as whom.
         signer: What proves it.
 
+    Raises:
+        ConfigInvalid: The file of trusted authorities cannot be used.
+
     Attributes:
         proxy: URL of the proxy that the environment names for this endpoint, or None.
     """
@@ -80,6 +85,8 @@ class AzureHttp:
             "retries": False,
             "timeout": urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout),
         }
+        if settings.ca_bundle is not None:
+            options["ssl_context"] = _trust(settings.ca_bundle)
         manager = (
             urllib3.ProxyManager(self.proxy, **options) if self.proxy else urllib3.PoolManager(**options)
         )
@@ -160,6 +167,16 @@ class AzureHttp:
             if method != "HEAD" and response.length_remaining not in {0, None}:
                 response.close()
             response.release_conn()
+
+
+def _trust(bundle: str) -> ssl.SSLContext:
+    """TLS that trusts the authorities of this file and no other."""
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(
+            "the file of trusted authorities cannot be used", hint="name a PEM file that can be read as ca_bundle"
+        ) from error
 
 
 def error_code(code: str, text: str) -> str:

@@ -54,6 +54,7 @@ class AzureSettings:
             (``http://127.0.0.1:10000/devstoreaccount1``). None = ``https://{account}.blob.core.windows.net``.
         account_key: The account's shared key, base64 as Azure shows it.
         sas: A shared access signature, with or without its leading ``?``.
+        ca_bundle: PEM file of trusted authorities, instead of the usual ones.
         api_version: REST version to speak; None = ``API_VERSION``.
         capabilities: What the store can do, narrowed by its profile.
         max_connections: Most connections open at once; further threads wait for one.
@@ -68,6 +69,7 @@ class AzureSettings:
     endpoint: str | None = None
     account_key: Secret | None = None
     sas: Secret | None = None
+    ca_bundle: str | None = None
     api_version: str | None = None
     capabilities: Capabilities = AZURE_BLOB
     max_connections: int = 64

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from providers.store import ObjectStore
+from support.endpoints import AzureServer
 from support.harness import (
     SHAPES,
     AzureHarness,
@@ -75,7 +76,7 @@ def harness(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Pa
     if name == "filesystem":
         return FilesystemHarness(facts, tmp_path)
     server = request.getfixturevalue(name)
-    return AzureHarness(facts, server) if name == "azurite" else S3Harness(facts, server)
+    return AzureHarness(facts, server) if isinstance(server, AzureServer) else S3Harness(facts, server)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import boto3
 from azure.storage.blob import BlobServiceClient
@@ -13,13 +14,14 @@ __all__ = ["AzureServer", "S3Server"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
-    """An S3 server under test; its secret stays out of `repr`."""
+    """An S3 server under test; its secret stays out of `repr`. `kind` names its file in conformance/servers."""
 
     endpoint: str
     access_key: str
     secret_key: str = field(repr=False)
     region: str
-    kind: Literal["seaweedfs", "moto"]
+    kind: str
+    ca_bundle: Path | None = None
 
     def client(self, endpoint: str | None = None) -> Any:
         """Return a new boto3 S3 client: path style, no retries; the caller closes it.
@@ -33,6 +35,7 @@ class S3Server:
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
+            verify=None if self.ca_bundle is None else str(self.ca_bundle),
             config=Config(
                 s3={"addressing_style": "path"},
                 retries={"total_max_attempts": 1},
@@ -68,6 +71,7 @@ class AzureServer:
     endpoint: str
     account: str
     account_key: str = field(repr=False)
+    ca_bundle: Path | None = None
 
     def service(self, endpoint: str | None = None) -> BlobServiceClient:
         """Return a new client of the service, without retries; the caller closes it.
@@ -79,6 +83,7 @@ class AzureServer:
             endpoint or self.endpoint,
             credential={"account_name": self.account, "account_key": self.account_key},
             retry_total=0,
+            **({} if self.ca_bundle is None else {"connection_verify": str(self.ca_bundle)}),
         )
 
     def new_bucket(self, prefix: str = "test") -> str:

@@ -206,6 +206,7 @@ class S3Harness(Harness):
             endpoint_url=self._server.endpoint,
             region=self._server.region,
             addressing="path",
+            ca_bundle=None if self._server.ca_bundle is None else str(self._server.ca_bundle),
             access_key=Secret(self._server.access_key),
             secret_key=Secret(self._server.secret_key),
             capabilities=capabilities,
@@ -262,6 +263,7 @@ class AzureHarness(Harness):
             container=bucket,
             account=self._server.account,
             endpoint=self._server.endpoint,
+            ca_bundle=None if self._server.ca_bundle is None else str(self._server.ca_bundle),
             account_key=Secret(self._server.account_key),
             capabilities=self.capabilities.narrowed(**changes),
         )

@@ -12,6 +12,7 @@ import base64
 import json
 import secrets
 import shutil
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -25,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from support.endpoints import AzureServer, S3Server
 from support.process import ServerError, ServerProcess, free_ports
+from support.tls import Certificate
 
 __all__ = [
     "SERVERS",
@@ -118,10 +120,19 @@ class SeaweedFS(_Server):
 
     server: S3Server
 
-    def __init__(self, directory: Path, *, memory: str = "200MiB") -> None:
-        """Describe it; `memory` is what its garbage collector aims at. Little is slow with large objects."""
+    def __init__(
+        self, directory: Path, *, memory: str = "200MiB", certificate: Certificate | None = None
+    ) -> None:
+        """Describe it.
+
+        Args:
+            directory: where its data and log go.
+            memory: what its garbage collector aims at. Little is slow with large objects.
+            certificate: what it shows on its S3 port, which then speaks https only.
+        """
         super().__init__(directory)
         self._memory = memory
+        self._certificate = certificate
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
@@ -134,12 +145,14 @@ class SeaweedFS(_Server):
         self._ports = free_ports(10)
         names = ("s3", "master", "volume", "filer", "admin")
         ports = dict(zip([f"{n}.port{g}" for n in names for g in ("", ".grpc")], self._ports, strict=True))
+        shown = self._certificate
         server = S3Server(
-            endpoint=f"http://127.0.0.1:{ports['s3.port']}",
+            endpoint=f"{'https' if shown else 'http'}://127.0.0.1:{ports['s3.port']}",
             access_key="HAVRE" + secrets.token_hex(8).upper(),
             secret_key=secrets.token_urlsafe(30),
             region="us-east-1",
             kind="seaweedfs",
+            ca_bundle=shown.authority if shown else None,
         )
         self.server = server
         program = _weed()
@@ -153,6 +166,7 @@ class SeaweedFS(_Server):
                 "-ip.bind=127.0.0.1",
                 *(f"-{name}={port}" for name, port in ports.items()),
                 f"-s3.config={self._write_credentials(server)}",
+                *([f"-s3.cert.file={shown.certificate}", f"-s3.key.file={shown.key}"] if shown else []),
                 # Everything that a test of S3 does not need, and above all the statistics that
                 # the program would otherwise send to its makers.
                 "-s3.port.iceberg=0",
@@ -188,11 +202,22 @@ class Azurite(_Server):
 
     server: AzureServer
 
+    def __init__(self, directory: Path, *, certificate: Certificate | None = None) -> None:
+        """Describe it; with a certificate it speaks https only."""
+        super().__init__(directory)
+        self._certificate = certificate
+
     def _describe(self) -> ServerProcess:
         (port,) = free_ports(1)
         account = "devstoreaccount1"
         key = base64.b64encode(secrets.token_bytes(64)).decode()
-        server = AzureServer(endpoint=f"http://127.0.0.1:{port}/{account}", account=account, account_key=key)
+        shown = self._certificate
+        server = AzureServer(
+            endpoint=f"{'https' if shown else 'http'}://127.0.0.1:{port}/{account}",
+            account=account,
+            account_key=key,
+            ca_bundle=shown.authority if shown else None,
+        )
         self.server = server
         node = shutil.which("node")
         assert node is not None
@@ -203,9 +228,10 @@ class Azurite(_Server):
                 *("--blobHost", "127.0.0.1", "--blobPort", str(port)),
                 *("--location", str(_fresh(self.directory / "data"))),
                 *("--silent", "--disableTelemetry", "--skipApiVersionCheck"),
+                *(("--cert", str(shown.certificate), "--key", str(shown.key)) if shown else ()),
             ],
             log=self.directory / "azurite.log",
-            ready=lambda: _answers_http(f"http://127.0.0.1:{port}/{account}?comp=list", 403),
+            ready=lambda: _answers_http(f"{server.endpoint}?comp=list", 403, server.ca_bundle),
             env={"AZURITE_ACCOUNTS": f"{account}:{key}"},
             cwd=self.directory,
         )
@@ -312,9 +338,10 @@ def _fresh(path: Path) -> Path:
     return path
 
 
-def _answers_http(url: str, status: int) -> bool:
+def _answers_http(url: str, status: int, authority: Path | None = None) -> bool:
+    trust = None if authority is None else ssl.create_default_context(cafile=authority)
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2, context=trust) as answer:
             return bool(answer.status == status)
     except urllib.error.HTTPError as error:
         with error:
@@ -323,7 +350,7 @@ def _answers_http(url: str, status: int) -> bool:
 
 def _stores_an_object(server: S3Server) -> bool:
     """Tell whether a write succeeds: the gateway answers some time before the volumes behind it do."""
-    if not _answers_http(f"{server.endpoint}/healthz", 200):
+    if not _answers_http(f"{server.endpoint}/healthz", 200, server.ca_bundle):
         return False
     client = server.client()
     try:
