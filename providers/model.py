@@ -28,6 +28,7 @@ __all__ = [
     "PartReceipt",
     "Pin",
     "PutOptions",
+    "RawAnswer",
     "ReadResult",
     "Span",
     "UploadId",
@@ -197,3 +198,25 @@ class UploadRef:
     key: Key
     upload: UploadId
     started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """What a store answered to a request that a probe put together itself.
+
+    Attributes:
+        status: HTTP status.
+        headers: Names in lower case.
+        body: The body of a success; refusals give none.
+        code: The store's own name of a refusal, or "".
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    code: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the store says that it did what was asked."""
+        return 200 <= self.status < 300 and not self.code

@@ -30,6 +30,7 @@ from providers.model import (
     PartReceipt,
     Pin,
     PutOptions,
+    RawAnswer,
     ReadResult,
     Span,
     UploadId,
@@ -303,6 +304,38 @@ class ObjectStore:
             self._driver.delete(self._absolute(key), version=version)
         except Exception as error:
             raise self._failed("delete", error) from _cause(error)
+
+    def raw(
+        self,
+        method: str,
+        key: Key | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        payload: str | None = None,
+    ) -> RawAnswer:
+        """One signed request as it is given; for probes, which must send what no driver would.
+
+        Args:
+            method: HTTP method.
+            key: The object; None addresses the bucket.
+            query: Query parameters, not encoded.
+            headers: Headers with lower-case names.
+            body: The payload.
+            payload: What the signature says of it (S3: ``x-amz-content-sha256``) where that is not its digest.
+
+        Raises:
+            Unsupported: The protocol has no such requests, or the store is open for reading only.
+        """
+        try:
+            send: Callable[..., RawAnswer] | None = getattr(self._driver, "raw", None)
+            if send is None:
+                raise Unsupported("this protocol takes no requests of a probe's own")
+            absolute = None if key is None else Key(self._prefix + key)
+            return send(method, absolute, query=query or {}, headers=headers or {}, body=body, payload=payload)
+        except Exception as error:
+            raise self._failed("raw", error) from _cause(error)
 
     def close(self) -> None:
         """Release connections and handles."""

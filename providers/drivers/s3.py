@@ -6,6 +6,7 @@ retries.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,7 @@ from providers.drivers.s3_client import S3Client
 from providers.drivers.s3_settings import S3Settings
 from providers.drivers.s3_xml import parse
 from providers.errors import Unsupported
-from providers.model import ETag, ObjectMeta, Page, VersionId
+from providers.model import ETag, ObjectMeta, Page, RawAnswer, VersionId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["S3Driver", "S3Settings"]
 
 _VERSIONED: Final = frozenset({"Enabled", "Suspended"})
+_SUCCESS: Final = range(200, 300)
 _CANNOT_TELL: Final = frozenset({400, 403, 405, 501})
 """Answers to GetBucketVersioning of stores that do not know it, or do not let us ask."""
 
@@ -176,6 +178,28 @@ class S3Driver:
         """DeleteObject; S3 does not tell whether there was one."""
         named = {"VersionId": version} if version else {}
         self._client.boto.delete_object(Bucket=self._client.bucket, Key=key, **named)
+
+    def raw(
+        self,
+        method: str,
+        key: Key | None,
+        *,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        payload: str | None,
+    ) -> RawAnswer:
+        """One request that a probe put together, such as one with a wrong digest; refusals are answers too."""
+        said = hashlib.sha256(body).hexdigest() if payload is None else payload
+        answer = self._client.probe(method, key, query=query, headers=headers, body=body, payload=said)
+        # Complete may answer 200 and tell in the body that it failed.
+        failed = method == "POST" and bytes(answer.body[-64:]).rstrip().endswith(b"</Error>")
+        if answer.status in _SUCCESS and not failed:
+            return RawAnswer(status=answer.status, headers=answer.headers, body=bytes(answer.body))
+        refusal = s3_errors.client_error(answer, "Probe")
+        return RawAnswer(
+            status=answer.status, headers=answer.headers, code=str(refusal.response["Error"]["Code"])[:80]
+        )
 
     def translate(self, error: Exception) -> StoreError:
         """Classify what this driver raised."""

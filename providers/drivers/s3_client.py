@@ -149,31 +149,68 @@ class S3Client:
             Truncated: The answer's body ended early.
             OSError: The store could not be reached or broke off.
         """
+        if sha256 is not None:
+            digest = sha256.hex()
+        else:
+            digest = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
+        answer = self._exchange(method, key, query or {}, headers or {}, body, digest, into, most)
+        if answer.status not in _OK:
+            raise client_error(answer, operation)
+        return answer
+
+    def probe(
+        self,
+        method: str,
+        key: str | None,
+        *,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        payload: str,
+    ) -> Answer:
+        """Send one signed request that may say of its payload what is not so; the answer is not judged.
+
+        For probes alone: what a store refuses is found out by asking for it.
+
+        Args:
+            method: HTTP method.
+            key: Object key; None addresses the bucket.
+            query: Query parameters, not encoded.
+            headers: Headers with lower-case names.
+            body: The payload.
+            payload: The value of ``x-amz-content-sha256``.
+        """
+        return self._exchange(method, key, query, headers, body, payload, None, MOST)
+
+    def _exchange(  # noqa: PLR0917 - request() hands its arguments on
+        self,
+        method: str,
+        key: str | None,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: Buffer,
+        payload: str,
+        into: memoryview | None,
+        most: int,
+    ) -> Answer:
         path = f"{self._base}/" if key is None else f"{self._base}/{quote(key, safe='/~')}"
         text = ""
         if query:
             text = "&".join(
                 f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in sorted(query.items())
             )
-        if sha256 is not None:
-            digest = sha256.hex()
-        else:
-            digest = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
         signed = self._signer.sign(
             self._credential(),
             method,
             path,
             text,
-            headers=headers or {},
-            payload_sha256=digest,
+            headers=headers,
+            payload_sha256=payload,
             at=time.gmtime(),
         )
-        answer = self._pool.exchange(
+        return self._pool.exchange(
             method, f"{path}?{text}" if text else path, signed, body, into=into, most=most
         )
-        if answer.status not in _OK:
-            raise client_error(answer, operation)
-        return answer
 
     def close(self) -> None:
         """Close every idle connection."""

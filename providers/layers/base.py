@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from providers.capabilities import Capabilities
 from providers.driver import StoreDriver
-from providers.errors import StoreError
+from providers.errors import StoreError, Unsupported
 from providers.model import (
     Attributes,
     Buffer,
@@ -23,6 +23,7 @@ from providers.model import (
     PartReceipt,
     Pin,
     PutOptions,
+    RawAnswer,
     ReadResult,
     Span,
     UploadId,
@@ -136,6 +137,22 @@ class Layer:
     def delete(self, key: Key, *, version: VersionId | None = None) -> None:
         """See ``StoreDriver.delete``."""
         self._call("delete", self._inner.delete, key, version=version)
+
+    def raw(
+        self,
+        method: str,
+        key: Key | None,
+        *,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        payload: str | None,
+    ) -> RawAnswer:
+        """One request as a probe put it together, where the inner driver takes such."""
+        send: Callable[..., RawAnswer] | None = getattr(self._inner, "raw", None)
+        if send is None:
+            raise Unsupported("this protocol takes no requests of a probe's own")
+        return self._call("raw", send, method, key, query=query, headers=headers, body=body, payload=payload)
 
     def translate(self, error: Exception) -> StoreError:
         """A ``StoreError`` as it is; anything else as the inner driver classifies it."""
