@@ -168,6 +168,8 @@ QUIRKS: Final[Mapping[str, dict[str, Any]]] = {
     # what people and runbooks must know
     "put_if_absent_atomic": _FLAG,
     "complete_if_absent_atomic": _FLAG,
+    "put_if_match": _FLAG,
+    "verifies_payload_hash": _FLAG,
     "checksum_trailers": _FLAG,
     "complete_tells_etag": _FLAG,
     "complete_twice": _FLAG,

@@ -192,9 +192,7 @@ def probe(
     finally:
         left = place.clean()
     order = {name: number for number, name in enumerate(CHECKS)}
-    return Probed(
-        seen=tuple(sorted(exam.seen, key=lambda one: order[one.id])), server=server, left=left
-    )
+    return Probed(seen=tuple(sorted(exam.seen, key=lambda one: order[one.id])), server=server, left=left)
 
 
 def _server(place: Workplace, protocol: str) -> str | None:

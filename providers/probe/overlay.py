@@ -76,6 +76,4 @@ def overlaid(profile: Profile, report: ProbeReport) -> Profile:
         }
         return MappingProxyType({**facts, **found})
 
-    return replace(
-        profile, quirks=merged("quirks", profile.quirks), limits=merged("limits", profile.limits)
-    )
+    return replace(profile, quirks=merged("quirks", profile.quirks), limits=merged("limits", profile.limits))

@@ -167,9 +167,7 @@ class _Uploads:
     def _send(self, key: Key, upload: UploadId, bodies: Sequence[bytes]) -> list[PartReceipt]:
         receipts, offset = [], 0
         for number, body in enumerate(bodies, 1):
-            receipts.append(
-                self._store.put_part(key, upload, number, offset, body, sha256=sha256(body))
-            )
+            receipts.append(self._store.put_part(key, upload, number, offset, body, sha256=sha256(body)))
             offset += len(body)
         return receipts
 
