@@ -1,0 +1,202 @@
+"""A study as a picture: needs by offers, in SVG.
+
+Written by hand, without a clock or a font's measures, so that the same study gives the same bytes. Each state
+has a lightness, a pattern and a sign of its own: it can be read in grey, and by eyes that do not tell red from
+green. Every cell carries its words as a title, for those who hover and for those who listen.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from providers.gap.model import Lang, Level, Row, Study
+from providers.gap.words import WORDS, kind_of, level_word, state_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["to_svg"]
+
+_CELL: Final = 30
+_GAP: Final = 3
+_STEP: Final = _CELL + _GAP
+_MARGIN: Final = 24
+_LETTER: Final = 7
+"""Width of a letter of 13 pixels, rounded up: no font is measured."""
+_LEVEL: Final = 24
+_BETWEEN: Final = 14
+_FONT: Final = "DejaVu Sans, Verdana, Arial, sans-serif"
+_KINDS: Final = ("met", "hearsay", "met-by-us", "missing", "unknown")
+_FILL: Final[Mapping[str, str]] = {
+    "met": "#0b3c6f",
+    "hearsay": "url(#hatch)",
+    "met-by-us": "#5aa9c9",
+    "missing": "#ffffff",
+    "unknown": "#e4e4e4",
+}
+_EDGE: Final[Mapping[str, str]] = {
+    "met": "#0b3c6f",
+    "hearsay": "#0b3c6f",
+    "met-by-us": "#2f7f9f",
+    "missing": "#b03a00",
+    "unknown": "#c4c4c4",
+}
+
+
+def to_svg(study: Study, lang: Lang = "en") -> str:
+    """The matrix with its legend; offers from left to right, the least to close first."""
+    return "\n".join(_Drawing(study, lang).lines()) + "\n"
+
+
+class _Drawing:
+    def __init__(self, study: Study, lang: Lang) -> None:
+        self.study, self.lang, self.words = study, lang, WORDS[lang]
+        labels = [need.capability.label.get(lang) for need in study.blueprint.needs]
+        names = [row.name for row in study.rows]
+        self.left = _MARGIN + _LEVEL + max(map(len, labels), default=0) * _LETTER + 12
+        slanted = max(map(len, names), default=0) * _LETTER
+        self.rise = slanted * 7 // 10 + 12
+        self.top = _MARGIN + 52 + self.rise
+        levels = [need.level for need in study.blueprint.needs]
+        self.split = levels.count(Level.MUST)
+        self.rows_end = self.top + len(levels) * _STEP + (_BETWEEN if 0 < self.split < len(levels) else 0)
+        grid = self.left + len(names) * _STEP + self.rise
+        legend = _MARGIN + max(len(self.words[kind]) for kind in _KINDS) * _LETTER + 3 * _STEP
+        title = 2 * _MARGIN + len(self._title()) * 10
+        self.width = max(grid + _MARGIN, legend, title, self.left + 40 * _LETTER)
+        self.height = self.rows_end + 40 + len(_KINDS) * _STEP + 30 + _MARGIN
+
+    def _title(self) -> str:
+        return self.study.blueprint.title.get(self.lang)
+
+    def lines(self) -> Iterator[str]:
+        blueprint = self.study.blueprint
+        yield (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" '
+            f'viewBox="0 0 {self.width} {self.height}" role="img" aria-labelledby="title desc" '
+            f'lang="{self.lang}" font-family="{_FONT}" font-size="13" fill="#1a1a1a">'
+        )
+        yield f'<title id="title">{escape(self._title())}: {escape(self.words["title"])}</title>'
+        yield f'<desc id="desc">{escape(blueprint.about.get(self.lang))} {escape(self.words["rule"])}</desc>'
+        yield (
+            '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
+            'patternTransform="rotate(45)"><rect width="6" height="6" fill="#ffffff"/>'
+            '<rect width="2" height="6" fill="#6f93b8"/></pattern></defs>'
+        )
+        yield f'<rect width="{self.width}" height="{self.height}" fill="#ffffff"/>'
+        yield _words(_MARGIN, _MARGIN + 14, self._title(), size=17, weight="bold")
+        summary = self.words["summary"].format(
+            offers=len(self.study.rows), needs=len(blueprint.needs), day=self.study.as_of
+        )
+        yield _words(_MARGIN, _MARGIN + 36, summary, colour="#4a4a4a")
+        for column, row in enumerate(self.study.rows):
+            yield from self._head(column, row)
+        for position, need in enumerate(blueprint.needs):
+            y = self._y(position)
+            label = need.capability.label.get(self.lang)
+            yield _words(self.left - 10, y + 20, label, anchor="end")
+        yield from self._levels()
+        for position in range(len(blueprint.needs)):
+            for column, row in enumerate(self.study.rows):
+                yield from self._cell(column, position, row)
+        yield from self._weights()
+        yield from self._legend()
+        yield "</svg>"
+
+    def _x(self, column: int) -> int:
+        return self.left + column * _STEP
+
+    def _y(self, position: int) -> int:
+        return self.top + position * _STEP + (_BETWEEN if 0 < self.split <= position else 0)
+
+    def _head(self, column: int, row: Row) -> Iterator[str]:
+        x, y = self._x(column) + _CELL // 2 + 4, self.top - 8
+        yield (
+            f'<text x="{x}" y="{y}" transform="rotate(-45 {x} {y})">{escape(row.name)}'
+            f"<title>{escape(row.title)}</title></text>"
+        )
+
+    def _levels(self) -> Iterator[str]:
+        count = len(self.study.blueprint.needs)
+        for level, first, last in ((Level.MUST, 0, self.split), (Level.SHOULD, self.split, count)):
+            if first == last:
+                continue
+            start, end = self._y(first), self._y(last - 1) + _CELL
+            x, middle = _MARGIN + 10, (start + end) // 2
+            yield f'<path d="M{x + 8} {start}V{end}" stroke="#8a8a8a" stroke-width="2"/>'
+            yield (
+                f'<text x="{x}" y="{middle}" transform="rotate(-90 {x} {middle})" text-anchor="middle" '
+                f'font-weight="bold">{escape(level_word(level, self.lang))}</text>'
+            )
+
+    def _cell(self, column: int, position: int, row: Row) -> Iterator[str]:
+        cell = row.cells[position]
+        label = cell.need.capability.label.get(self.lang)
+        said = f"{row.name}, {label}: {state_words(cell, self.lang)}"
+        yield f"<g><title>{escape(said)}</title>"
+        yield from _box(self._x(column), self._y(position), kind_of(cell))
+        yield "</g>"
+
+    def _weights(self) -> Iterator[str]:
+        y = self.rows_end + 16
+        for column, row in enumerate(self.study.rows):
+            x = self._x(column) + _CELL // 2
+            yield _words(x, y, str(row.points(Level.MUST)), anchor="middle", size=11, weight="bold")
+            yield _words(x, y + 13, f"+{row.points(Level.SHOULD)}", anchor="middle", size=11)
+        yield _words(self.left - 10, y + 6, self.words["effort"], anchor="end", size=11, colour="#4a4a4a")
+
+    def _legend(self) -> Iterator[str]:
+        y = self.rows_end + 52
+        for kind in _KINDS:
+            yield from _box(_MARGIN, y, kind)
+            yield _words(_MARGIN + _STEP + 6, y + 20, self.words[kind])
+            y += _STEP
+        text = f"{self.words['effort']}: {self.words['weight']}"
+        yield _words(_MARGIN, y + 16, text, size=11, colour="#4a4a4a")
+
+
+def _words(
+    x: int,
+    y: int,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 13,
+    weight: str = "normal",
+    colour: str = "#1a1a1a",
+) -> str:
+    return (
+        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
+        f'fill="{colour}">{escape(text)}</text>'
+    )
+
+
+def _box(x: int, y: int, kind: str) -> Iterator[str]:
+    inner = _CELL - 2
+    yield (
+        f'<rect x="{x + 1}" y="{y + 1}" width="{inner}" height="{inner}" rx="3" fill="{_FILL[kind]}" '
+        f'stroke="{_EDGE[kind]}" stroke-width="2"/>'
+    )
+    yield _sign(x, y, kind)
+
+
+def _sign(x: int, y: int, kind: str) -> str:
+    """The sign of a state, drawn so that no font decides how it looks."""
+    line = 'fill="none" stroke-linecap="round" stroke-linejoin="round"'
+    if kind == "met":
+        return f'<path d="M{x + 8} {y + 16}l5 6l10 -13" {line} stroke="#ffffff" stroke-width="3"/>'
+    if kind == "hearsay":
+        path = f"M{x + 8} {y + 16}l5 6l10 -13"
+        return (
+            f'<path d="{path}" {line} stroke="#ffffff" stroke-width="7"/>'
+            f'<path d="{path}" {line} stroke="#0b3c6f" stroke-width="3" stroke-dasharray="4 5"/>'
+        )
+    if kind == "met-by-us":
+        return f'<circle cx="{x + 15}" cy="{y + 15}" r="7" fill="none" stroke="#06283d" stroke-width="3"/>'
+    if kind == "missing":
+        return f'<path d="M{x + 9} {y + 9}l12 12m0 -12l-12 12" {line} stroke="#b03a00" stroke-width="3"/>'
+    return (
+        f'<path d="M{x + 11} {y + 12}a4 4 0 1 1 5 4q-1 0.5 -1 3" {line} stroke="#5a5a5a" stroke-width="2.5"/>'
+        f'<circle cx="{x + 15}" cy="{y + 23}" r="1.6" fill="#5a5a5a"/>'
+    )
