@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from providers.location import Location
     from providers.sites import Site, Sites
     from providers.store import ObjectStore
+    from providers.swift_place import SwiftPlace
 
 __all__ = ["DEFAULT_CONNECTIONS", "Limiters", "open_store"]
 
@@ -95,6 +96,8 @@ def open_store(
         driver = _directory(location, site.root / location.bucket, create=not read_only, environ=environ)
     elif site.profile.protocol == "azure_blob":
         driver = _azure(site, location.bucket, environ, connections)
+    elif site.swift is not None:
+        driver = _swift(site, site.swift, location.bucket, environ, connections)
     else:
         driver = _s3(site, location.bucket, environ, connections)
     layered = open_layers(
@@ -177,5 +180,28 @@ def _azure(site: Site, container: str, environ: Mapping[str, str], connections: 
             capabilities=site.profile.capabilities(),
             max_connections=connections,
             api_version=site.api_version,
+        )
+    )
+
+
+def _swift(
+    site: Site, place: SwiftPlace, container: str, environ: Mapping[str, str], connections: int
+) -> StoreDriver:
+    from providers.drivers.swift import SwiftDriver, SwiftSettings  # noqa: PLC0415 - loads when opened
+
+    return SwiftDriver(
+        SwiftSettings(
+            container=container,
+            cloud=place.cloud,
+            clouds_file=environ.get("OS_CLIENT_CONFIG_FILE"),
+            region=place.region,
+            auth_url=place.auth_url,
+            user=_credential(site, "user", environ),
+            key=_credential(site, "key", environ),
+            endpoint=place.endpoint,
+            ca_bundle=None if site.ca_bundle is None else str(site.ca_bundle),
+            insecure_http=place.insecure_http,
+            capabilities=site.profile.capabilities(),
+            max_connections=connections,
         )
     )

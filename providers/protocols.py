@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from providers.capabilities import MIB, Capabilities
 
-__all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "Protocol"]
+__all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "SWIFT_BASE", "Protocol"]
 
-Protocol = Literal["s3", "azure_blob", "filesystem"]
+Protocol = Literal["s3", "azure_blob", "filesystem", "swift"]
 """How a store is spoken to."""
 
 S3_BASE: Final = Capabilities()
@@ -53,8 +53,24 @@ FILESYSTEM_BASE: Final = Capabilities(
 )
 """A directory on a Linux file system (NAME_MAX 255, PATH_MAX 4096)."""
 
+SWIFT_BASE: Final = Capabilities(
+    max_object=1000 * 5_368_709_122,
+    max_put=5_368_709_122,
+    min_part=1,
+    max_part=5_368_709_122,
+    max_parts=1000,
+    list_limit=10_000,
+    any_key=False,
+    verifies_checksum=False,
+    tags=False,
+    upload_needs_attempt=True,
+    key_rules=frozenset({"no-nul"}),
+)
+"""OpenStack Swift as it is shipped (deployment guide: swift-constraints, and ``[filter:slo]``)."""
+
 BASES: Final[dict[Protocol, Capabilities]] = {
     "s3": S3_BASE,
     "azure_blob": AZURE_BASE,
     "filesystem": FILESYSTEM_BASE,
+    "swift": SWIFT_BASE,
 }

@@ -38,6 +38,8 @@ FIELDS: Final[Mapping[Protocol, Mapping[str, type]]] = {
     "azure_blob": _WEB
     | {"profile": str, "account": str, "account_key_env": str, "sas_env": str, "api_version": str},
     "filesystem": {"profile": str, "root": str},
+    "swift": _WEB
+    | {"profile": str, "cloud": str, "region": str, "auth_url": str, "user_env": str, "key_env": str},
 }
 """Protocol → field → type."""
 
@@ -50,8 +52,11 @@ _TOGETHER: Final = (
     ("access_key_env", "secret_key_env"),
     ("secret_key_env", "access_key_env"),
     ("session_token_env", "access_key_env"),
+    ("user_env", "key_env"),
+    ("key_env", "user_env"),
+    ("key_env", "auth_url"),
 )
-_APART: Final = (("aws_profile", "access_key_env"), ("account_key_env", "sas_env"))
+_APART: Final = (("aws_profile", "access_key_env"), ("account_key_env", "sas_env"), ("cloud", "auth_url"))
 
 
 def refuse_literal_secrets(where: str, table: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from providers.opening import Limiters, open_store
 from providers.profile import Profile, load_profile
 from providers.profile_read import did_you_mean, refuse_unknown, table_of, text_of
 from providers.site_rules import check_endpoint, check_fields, refuse_literal_secrets
+from providers.swift_place import SwiftPlace, swift_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,7 @@ class Site:
         api_version: Version of the service to speak (Azure), or None for the driver's own.
         variables: Credential field without ``_env`` → name of the environment variable.
         root: Directory that holds the buckets (filesystem).
+        swift: The account and who lets us in (Swift).
         estate: Whom to ask what the site holds besides objects, or None.
     """
 
@@ -63,6 +65,7 @@ class Site:
     api_version: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
+    swift: SwiftPlace | None = None
     estate: EstateSettings | None = None
 
 
@@ -215,6 +218,8 @@ def _site(path: Path, name: str, raw: object) -> Site:
     check_fields(where, table, profile.protocol)
     if profile.protocol == "filesystem":
         return Site(name=name, profile=profile, root=path.parent / str(table["root"]))
+    if profile.protocol == "swift":
+        return _swift(path, name, where, table, profile)
     region = _region(where, table, profile) if profile.protocol == "s3" else ""
     endpoint = _endpoint(where, table, profile, region)
     bundle = table.get("ca_bundle")
@@ -230,6 +235,20 @@ def _site(path: Path, name: str, raw: object) -> Site:
         account=table.get("account", ""),
         api_version=table.get("api_version"),
         variables={key.removesuffix("_env"): value for key, value in table.items() if key.endswith("_env")},
+    )
+
+
+def _swift(path: Path, name: str, where: str, table: Mapping[str, Any], profile: Profile) -> Site:
+    place = swift_place(where, table)
+    bundle = table.get("ca_bundle")
+    return Site(
+        name=name,
+        profile=profile,
+        endpoint=place.pace,
+        ca_bundle=None if bundle is None else path.parent / bundle,
+        max_connections=table.get("max_connections"),
+        variables={key.removesuffix("_env"): value for key, value in table.items() if key.endswith("_env")},
+        swift=place,
     )
 
 

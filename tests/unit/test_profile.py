@@ -16,7 +16,17 @@ from providers.profile import list_profiles, load_profile
 from providers.profile_spec import Status
 from providers.protocols import BASES
 
-SHIPPED = ("azure", "filesystem", "generic-s3", "minio", "outscale", "ovhcloud", "scaleway", "seaweedfs")
+SHIPPED = (
+    "azure",
+    "filesystem",
+    "generic-s3",
+    "minio",
+    "openstack-swift",
+    "outscale",
+    "ovhcloud",
+    "scaleway",
+    "seaweedfs",
+)
 FACT = '{ value = true, status = "vendor", source = "https://example.org", date = "2026-01-31" }'
 
 
