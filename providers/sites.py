@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from providers.declarations import Declared, read_site_gate, read_worker
 from providers.errors import ConfigInvalid
 from providers.estate.settings import EstateSettings, read_estate
 from providers.facts_overlay import Overlay, read_overlay
@@ -51,6 +52,7 @@ class Site:
         root: Directory that holds the buckets (filesystem).
         swift: The account and who lets us in (Swift).
         estate: Whom to ask what the site holds besides objects, or None.
+        gate: What the operator declares of the place for the gate, or None.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Site:
     root: Path | None = None
     swift: SwiftPlace | None = None
     estate: EstateSettings | None = None
+    gate: Declared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class Sites:
         derogation_keys: Public keys whose derogations are accepted (``[trust]``).
         facts: The operator's facts files (``[facts]``), which the profiles of the sites already carry.
         overlay: What those files state.
+        worker: Where havre itself runs (``[worker]``), or None where that is not declared.
         limiters: The pace of each endpoint, shared by every store opened from here.
     """
 
@@ -87,6 +91,7 @@ class Sites:
     derogation_keys: tuple[str, ...] = ()
     facts: tuple[Path, ...] = ()
     overlay: Overlay = field(default_factory=Overlay)
+    worker: Declared | None = None
     limiters: Limiters = field(default_factory=Limiters, compare=False)
 
     @classmethod
@@ -111,7 +116,7 @@ class Sites:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             # The parser's own message may quote the line, so it goes no further than the cause.
             raise ConfigInvalid(f"{path}: not TOML: {_position(error)}") from None
-        refuse_unknown(str(path), document, ("sites", "trust", "facts"))
+        refuse_unknown(str(path), document, ("sites", "trust", "facts", "worker"))
         tables = table_of(f"{path}: [sites]", document.get("sites", {}))
         trust = table_of(f"{path}: [trust]", document.get("trust", {}))
         refuse_unknown(f"{path}: [trust]", trust, ("derogation_keys",))
@@ -131,6 +136,7 @@ class Sites:
             derogation_keys=tuple(keys),
             facts=files,
             overlay=overlay,
+            worker=read_worker(f"{path}: [worker]", document["worker"]) if "worker" in document else None,
         )
 
     def profile(self, name_or_path: str | Path) -> Profile:
@@ -198,11 +204,12 @@ def _facts_files(path: Path, raw: object) -> tuple[Path, ...]:
 
 
 def _with_estate(path: Path, name: str, raw: object) -> Site:
-    """A site and its estate table, which is read apart: it is the same for every protocol."""
+    """A site and its estate and gate tables, which are read apart: they are the same for every protocol."""
     where = f"{path}: [sites.{name}]"
     table = dict(table_of(where, raw))
     estate = read_estate(where, table.pop("estate", None))
-    return replace(_site(path, name, table), estate=estate)
+    gate = read_site_gate(f"{where}.gate", table.pop("gate")) if "gate" in table else None
+    return replace(_site(path, name, table), estate=estate, gate=gate)
 
 
 def _site(path: Path, name: str, raw: object) -> Site:
