@@ -19,12 +19,13 @@ from migrator.core.filters import Filters
 from migrator.core.modes import DatasetClass, Mode, Names
 from migrator.errors import PlanInvalid
 
-__all__ = ["FORMAT", "Estimate", "Plan", "parse_plan"]
+__all__ = ["FORMAT", "Estimate", "Plan", "ProbeQuote", "parse_plan"]
 
 FORMAT: Final = 1
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_FILE: Final = 1024 * 1024
 _MAX_COUNT: Final = 2**63 - 1
 _MAX_SHOWN: Final = 80
@@ -35,12 +36,24 @@ _FILE_HINT: Final = "restore the file, or make it anew with 'havre plan'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What ``havre plan`` counted at the source. Counts by kind; bytes of what will be moved."""
+    """What ``havre plan`` counted at the source. Counts by kind; bytes of what will be moved.
+
+    ``largest`` is the size of the largest object that will be moved, or None where that was not noted.
+    """
 
     counted_at: datetime
     objects: int
     bytes: int
     left_out: dict[str, int] = field(default_factory=dict)
+    largest: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeQuote:
+    """The newest probe of the target when the plan was made: its date and the digest of its report."""
+
+    probed_at: datetime
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +78,7 @@ class Plan:
         canary: Whether each recipient's private half was exercised at plan time.
         created_at: When the plan was made.
         estimate: What was counted then.
+        probe: What the target was seen to do, if it was probed.
     """
 
     wave: str
@@ -84,6 +98,7 @@ class Plan:
     canary: Literal["opened", "not-exercised", "not-needed"] = "not-needed"
     created_at: datetime | None = None
     estimate: Estimate | None = None
+    probe: ProbeQuote | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.wave):
@@ -169,6 +184,10 @@ class Plan:
                 "bytes": self.estimate.bytes,
                 "left_out": dict(self.estimate.left_out),
             }
+            if self.estimate.largest is not None:
+                data["estimate"]["largest"] = self.estimate.largest
+        if self.probe is not None:
+            data["probe"] = {"probed_at": self.probe.probed_at, "digest": self.probe.digest}
         return data
 
 
@@ -176,6 +195,7 @@ _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "format": int, "wave": str, "id": str, "class": str, "mode": str, "source": str, "target": str,
     "recipients": list, "identity": str, "names": str, "clear_attributes": bool, "tags": bool,
     "include_own": bool, "filters": list, "gate": str, "canary": str, "created_at": datetime, "estimate": dict,
+    "probe": dict,
 }  # fmt: skip
 _REQUIRED: Final = ("format", "wave", "id", "class", "mode", "source", "target")
 
@@ -217,6 +237,8 @@ def parse_plan(text: str) -> Plan:
             _check_moment(values["created_at"], "created_at")
         if "estimate" in values:
             values["estimate"] = _estimate(values["estimate"])
+        if "probe" in values:
+            values["probe"] = _probe(values["probe"])
     except ValueError as error:
         raise PlanInvalid(f"the wave file makes no sense: {error}", hint=_FILE_HINT) from None
     return Plan(**values)
@@ -247,10 +269,19 @@ def _estimate(table: dict[str, Any]) -> Estimate:
     _check_moment(estimate.counted_at, "counted_at")
     left_out = table.get("left_out", {})
     kinds = left_out.values() if isinstance(left_out, dict) else [None]
-    counts = (estimate.objects, estimate.bytes, *kinds)
+    counts = (estimate.objects, estimate.bytes, *kinds, table.get("largest", 0))
     if not all(type(count) is int and 0 <= count <= _MAX_COUNT for count in counts):
         raise ValueError("the estimate counts with whole numbers")
     return estimate
+
+
+def _probe(table: dict[str, Any]) -> ProbeQuote:
+    if table.keys() != {"probed_at", "digest"}:
+        raise ValueError("a probe has a date (probed_at) and a digest")
+    _check_moment(table["probed_at"], "probed_at")
+    if not isinstance(table["digest"], str) or not _DIGEST.fullmatch(table["digest"]):
+        raise ValueError("the digest of a probe is 64 hexadecimal characters")
+    return ProbeQuote(**table)
 
 
 def _check_moment(value: Any, name: str) -> None:

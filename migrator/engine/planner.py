@@ -129,7 +129,11 @@ def make_plan(
     if counted.refused_count:
         raise KeysRefused(tuple(counted.refused), counted.refused_count)
     estimate = Estimate(
-        counted_at=now, objects=counted.objects, bytes=counted.bytes, left_out=dict(counted.left_out)
+        counted_at=now,
+        objects=counted.objects,
+        bytes=counted.bytes,
+        left_out=dict(counted.left_out),
+        largest=counted.largest,
     )
     values = {name: getattr(draft, name) for name in Plan.__dataclass_fields__}
     plan = Plan(**{**values, "estimate": estimate})
