@@ -1,4 +1,4 @@
-"""``havre ls`` and ``havre doctor``: look at a location before anything moves."""
+"""``havre ls``: look at a location before anything moves."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator.cli.group import Invocation, Verb
-from migrator.cli.output import printable, sentence, to_json
+from migrator.cli.output import printable, to_json
 from migrator.cli.params import LOCATION, common_options
 
 if TYPE_CHECKING:
-    from migrator.engine.doctor import CheckResult
     from providers.model import ObjectMeta
 
-__all__ = ["doctor", "ls"]
+__all__ = ["ls"]
 
 
 @click.command(
@@ -79,56 +78,3 @@ def _show(as_json: bool, *, first: bool, entry: ObjectMeta, write: Any) -> None:
     when = entry.modified_at.strftime("%Y-%m-%d %H:%M:%S") if entry.modified_at else "-"
     kind = "" if entry.kind.value == "object" else f"  ({entry.kind.value})"
     write(f"{entry.size:>15}  {when:<19}  {printable(entry.key)}{kind}")
-
-
-@click.command(
-    cls=Verb,
-    epilog="""
-havre doctor ovh:warehouse
-havre doctor hdh:warehouse/2024 --read-only
-""",
-)
-@click.argument("location", type=LOCATION)
-@click.option("--read-only", is_flag=True, help="Write nothing: list, and read an object that is there.")
-@common_options
-def doctor(invocation: Invocation, location: str, *, read_only: bool) -> int:
-    """Hold a store against what its profile says of it.
-
-    Writes a few small objects and one upload in parts under .havre/doctor-… of the location, sees which of
-    the declared abilities hold, and removes all of it. A store that accepts what it ought to refuse (a wrong
-    checksum, a second creation, a stale version) is found out here. Exit code 13 if an ability that the
-    profile declares does not hold.
-    """
-    from migrator.cli.wiring import load_opener  # noqa: PLC0415 - loads when used
-    from migrator.engine import doctor as examination  # noqa: PLC0415 - loads when used
-
-    output = invocation.output
-
-    def on_check(result: CheckResult) -> None:
-        if not output.json:
-            output.data(
-                f"{result.outcome:<9}  {result.name}"
-                + (f": {sentence(result.detail)}" if result.detail else "")
-            )
-
-    # Two attempts: a checksum that is refused every time is what is hoped for.
-    with load_opener(invocation, attempts=2)(location, read_only) as store:
-        results = examination.doctor(store, store.capabilities, read_only=read_only, on_check=on_check)
-    failed = [result for result in results if result.outcome is examination.Outcome.NOT_HELD]
-    if output.json:
-        output.object(
-            {
-                "location": location,
-                "checks": [
-                    {"name": one.name, "outcome": one.outcome, "detail": one.detail} for one in results
-                ],
-                "not_held": len(failed),
-            }
-        )
-    if failed:
-        output.error(
-            f"{len(failed)} of {len(results)} checks did not hold",
-            "correct the site's profile, or choose another store, before data moves",
-        )
-        return 13
-    return 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from migrator.engine.report import Report
+    from migrator.engine.settings import Settings
 
 __all__ = ["migrate"]
 
@@ -55,15 +56,21 @@ def migrate(
     content is refused and left alone. One that changed at the source since it was listed is not
     moved, and named. Exit code 0 means all of it.
 
+    A target whose saved probe ('havre doctor LOCATION --probe') saw broken what the wave relies on is refused:
+    exit code 13.
+
     With --json each line is one event, and the last one is the report.
     """
     settings = make_settings(**hard)
     if dry_run:
-        return _dry_run(invocation, wave)
+        return _dry_run(invocation, wave, settings)
 
     def engine(run: Run) -> Report:
+        from migrator.cli.probes import refuse  # noqa: PLC0415 - loads when used
+        from migrator.cli.wiring import load_sites  # noqa: PLC0415 - loads when used
         from migrator.engine.run import migrate as start  # noqa: PLC0415 - loads when used
 
+        refuse(load_sites(invocation), run.plan, run.settings)
         return start(
             run.plan,
             run.files,
@@ -93,12 +100,15 @@ def migrate(
     )
 
 
-def _dry_run(invocation: Invocation, wave: Path) -> int:
-    from migrator.cli.wiring import load_opener, wave_files  # noqa: PLC0415 - loads when used
+def _dry_run(invocation: Invocation, wave: Path, settings: Settings) -> int:
+    from migrator.cli.probes import refuse  # noqa: PLC0415 - loads when used
+    from migrator.cli.wiring import load_opener, load_sites, wave_files  # noqa: PLC0415 - loads when used
     from migrator.engine.rehearse import rehearse  # noqa: PLC0415 - loads when used
 
     files = wave_files(invocation, wave)
-    answer = rehearse(files.load(), files, load_opener(invocation))
+    plan = files.load()
+    refuse(load_sites(invocation), plan, settings)
+    answer = rehearse(plan, files, load_opener(invocation, probed=True))
     if invocation.output.json:
         invocation.output.object(answer)
         return 0

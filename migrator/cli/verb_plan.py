@@ -132,12 +132,14 @@ def _plan(invocation: Invocation, request: PlanRequest, path: Path) -> int:
     from datetime import UTC, datetime  # noqa: PLC0415 - loads when used
 
     from migrator.cli.display import Display  # noqa: PLC0415 - loads when used
-    from migrator.cli.wiring import load_opener, wave_files  # noqa: PLC0415 - loads when used
+    from migrator.cli.probes import quoted  # noqa: PLC0415 - loads when used
+    from migrator.cli.wiring import load_opener, load_sites, wave_files  # noqa: PLC0415 - loads when used
+    from migrator.core.modes import Level  # noqa: PLC0415 - loads when used
     from migrator.engine.planner import KeysRefused, make_plan  # noqa: PLC0415 - loads when used
     from migrator.engine.progress import Progress  # noqa: PLC0415 - loads when used
 
     output = invocation.output
-    opener = load_opener(invocation)
+    opener = load_opener(invocation, probed=True)
     progress = Progress(phase="listing")
 
     def on_listed(count: int) -> None:
@@ -159,12 +161,15 @@ def _plan(invocation: Invocation, request: PlanRequest, path: Path) -> int:
         else:
             output.lines(f"{printable(key)}\t{reason}" for key, reason in error.refused)
         return failure.exit_code
+    result, told, do = quoted(load_sites(invocation), result, level=Level.FULL)
     files.save(result.plan)
-    _show(invocation, result, path)
+    _show(invocation, result, path, told)
+    if do:
+        output.hint(do)
     return 0
 
 
-def _show(invocation: Invocation, result: PlanResult, path: Path) -> None:
+def _show(invocation: Invocation, result: PlanResult, path: Path, probe: dict[str, Any] | None) -> None:
     from migrator.cli.wording import plan_lines  # noqa: PLC0415 - loads when used
 
     output = invocation.output
@@ -180,6 +185,7 @@ def _show(invocation: Invocation, result: PlanResult, path: Path) -> None:
                 "kinds": result.kinds,
                 "parts": result.parts,
                 "existing_at_target": result.existing_at_target,
+                "probe": probe,
             }
         )
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from migrator.engine.opening import Opener
     from providers.store import ObjectStore
 
-__all__ = ["Pace", "absolute_location", "load_opener", "wave_files"]
+__all__ = ["Pace", "absolute_location", "load_opener", "load_sites", "wave_files"]
 
 
 def absolute_location(text: str) -> str:
@@ -61,6 +61,7 @@ def load_opener(
     connections: int | None = None,
     pace: Pace | None = None,
     attempts: int | None = None,
+    probed: bool = False,
 ) -> Opener:
     """Read the configuration and return the function that opens its locations.
 
@@ -70,20 +71,23 @@ def load_opener(
         connections: Most requests in flight at one endpoint.
         pace: Counts what is retried.
         attempts: How often a request is sent at most, where the usual patience is out of place.
+        probed: What is written to is taken as a saved probe of it saw it, not as its profile declares it.
 
     Raises:
         ConfigInvalid: The configuration says what it may not say.
     """
     from providers.layers.retry import RetryPolicy  # noqa: PLC0415 - commands that open nothing start faster
     from providers.opening import open_store  # noqa: PLC0415 - see above
-    from providers.sites import Sites  # noqa: PLC0415 - see above
 
-    sites = Sites.load(invocation.config, os.environ)
+    sites = load_sites(invocation)
 
     def opener(text: str, read_only: bool) -> ObjectStore:  # noqa: FBT001 - the engine's signature
+        from migrator.cli.probes import with_probe  # noqa: PLC0415 - see above
+
+        location = Location.parse(text)
         return open_store(
-            Location.parse(text),
-            sites,
+            location,
+            with_probe(sites, location) if probed and not read_only else sites,
             environ=os.environ,
             read_only=read_only,
             observer=pace,
@@ -93,6 +97,17 @@ def load_opener(
         )
 
     return opener
+
+
+def load_sites(invocation: Invocation) -> Sites:
+    """The configuration.
+
+    Raises:
+        ConfigInvalid: It says what it may not say.
+    """
+    from providers.sites import Sites  # noqa: PLC0415 - commands that open nothing start faster
+
+    return Sites.load(invocation.config, os.environ)
 
 
 def wave_files(invocation: Invocation, path: Path) -> WaveFiles:
@@ -106,3 +121,4 @@ def wave_files(invocation: Invocation, path: Path) -> WaveFiles:
 
 if TYPE_CHECKING:
     from migrator.engine.files import WaveFiles
+    from providers.sites import Sites
