@@ -16,7 +16,7 @@ _SECTIONS: Final = {
     "Before": {
         "keys": "migrator.cli.verb_keys:keys",
         "ls": "migrator.cli.verb_look:ls",
-        "doctor": "migrator.cli.verb_look:doctor",
+        "doctor": "migrator.cli.verb_doctor:doctor",
         "plan": "migrator.cli.verb_plan:plan",
     },
     "The move": {
