@@ -74,9 +74,7 @@ def relies_on(
     found = list(_ALWAYS)
     if limits.metadata:
         found.append(
-            Reliance(
-                "metadata", "the target drops the metadata that tells whose an object is", _PROFILE
-            )
+            Reliance("metadata", "the target drops the metadata that tells whose an object is", _PROFILE)
         )
     if limits.put_if_absent:
         found.append(Reliance("put-fence", "the target creates an object over another one", _PROFILE))
