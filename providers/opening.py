@@ -6,6 +6,7 @@ their SDKs take longer to load than most commands take to run.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, cast
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from providers.location import Location
     from providers.sites import Site, Sites
     from providers.store import ObjectStore
+    from providers.sftp_place import SftpPlace
     from providers.swift_place import SwiftPlace
 
 __all__ = ["DEFAULT_CONNECTIONS", "Limiters", "open_store"]
 
 DEFAULT_CONNECTIONS: Final = 64
 _LOCAL: Final = "file:"
+_MACHINE_KNOWN_HOSTS: Final = Path("/etc/ssh/ssh_known_hosts")
 
 
 class Limiters:
@@ -98,6 +101,8 @@ def open_store(
         driver = _azure(site, location.bucket, environ, connections)
     elif site.swift is not None:
         driver = _swift(site, site.swift, location.bucket, environ, connections)
+    elif site.sftp is not None:
+        driver = _sftp(site, site.sftp, location.bucket, environ, connections, create=not read_only)
     else:
         driver = _s3(site, location.bucket, environ, connections)
     layered = open_layers(
@@ -180,6 +185,38 @@ def _azure(site: Site, container: str, environ: Mapping[str, str], connections: 
             capabilities=site.profile.capabilities(),
             max_connections=connections,
             api_version=site.api_version,
+        )
+    )
+
+
+def _sftp(
+    site: Site,
+    place: SftpPlace,
+    bucket: str,
+    environ: Mapping[str, str],
+    connections: int,
+    *,
+    create: bool,
+) -> StoreDriver:
+    from providers.drivers.sftp import SftpDriver, SftpSettings  # noqa: PLC0415 - loads when opened
+
+    home = Path(environ.get("HOME", "/"))
+
+    def own(path: Path | None) -> Path | None:
+        return home.joinpath(*path.parts[1:]) if path is not None and path.parts[:1] == ("~",) else path
+
+    known = own(place.known_hosts)
+    return SftpDriver(
+        SftpSettings(
+            place=replace(place, key_file=own(place.key_file)),
+            bucket=bucket,
+            known_hosts=(home / ".ssh/known_hosts", _MACHINE_KNOWN_HOSTS) if known is None else (known,),
+            key_passphrase=_credential(site, "key_passphrase", environ),
+            password=_credential(site, "password", environ),
+            agent_socket=environ.get("SSH_AUTH_SOCK"),
+            capabilities=site.profile.capabilities(),
+            max_connections=connections,
+            create=create,
         )
     )
 

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from providers.capabilities import MIB, Capabilities
 
-__all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "SWIFT_BASE", "Protocol"]
+__all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "SFTP_BASE", "SWIFT_BASE", "Protocol"]
 
-Protocol = Literal["s3", "azure_blob", "filesystem", "swift"]
+Protocol = Literal["s3", "azure_blob", "filesystem", "swift", "sftp"]
 """How a store is spoken to."""
 
 S3_BASE: Final = Capabilities()
@@ -68,9 +68,13 @@ SWIFT_BASE: Final = Capabilities(
 )
 """OpenStack Swift as it is shipped (deployment guide: swift-constraints, and ``[filter:slo]``)."""
 
+SFTP_BASE: Final = FILESYSTEM_BASE.narrowed(max_key_bytes=3072)
+"""OpenSSH before a Linux file system; a kibibyte of PATH_MAX is left to the path of the root."""
+
 BASES: Final[dict[Protocol, Capabilities]] = {
     "s3": S3_BASE,
     "azure_blob": AZURE_BASE,
     "filesystem": FILESYSTEM_BASE,
     "swift": SWIFT_BASE,
+    "sftp": SFTP_BASE,
 }

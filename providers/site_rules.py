@@ -38,6 +38,19 @@ FIELDS: Final[Mapping[Protocol, Mapping[str, type]]] = {
     "azure_blob": _WEB
     | {"profile": str, "account": str, "account_key_env": str, "sas_env": str, "api_version": str},
     "filesystem": {"profile": str, "root": str},
+    "sftp": {
+        "profile": str,
+        "host": str,
+        "port": int,
+        "user": str,
+        "root": str,
+        "known_hosts": str,
+        "key_file": str,
+        "key_passphrase_env": str,
+        "password_env": str,
+        "jump": str,
+        "max_connections": int,
+    },
     "swift": _WEB
     | {"profile": str, "cloud": str, "region": str, "auth_url": str, "user_env": str, "key_env": str},
 }
@@ -47,6 +60,8 @@ _WORDS: Final[dict[type, str]] = {str: "text", bool: "true or false", int: "a wh
 _SECRET: Final = re.compile(
     r"key|secret|password|passwd|passphrase|token|sas|credential|connection_string", re.IGNORECASE
 )
+_PATHS: Final = frozenset({"key_file"})
+"""Fields that are called after a credential and hold the path of a file."""
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _TOGETHER: Final = (
     ("access_key_env", "secret_key_env"),
@@ -55,7 +70,13 @@ _TOGETHER: Final = (
     ("user_env", "key_env"),
     ("key_env", "user_env"),
     ("key_env", "auth_url"),
+    ("key_passphrase_env", "key_file"),
 )
+_REQUIRED: Final[Mapping[Protocol, tuple[str, ...]]] = {
+    "azure_blob": ("account",),
+    "filesystem": ("root",),
+    "sftp": ("host", "user"),
+}
 _APART: Final = (("aws_profile", "access_key_env"), ("account_key_env", "sas_env"), ("cloud", "auth_url"))
 
 
@@ -66,7 +87,7 @@ def refuse_literal_secrets(where: str, table: Mapping[str, Any]) -> None:
         ConfigInvalid: Such a field stands there; its value is not repeated.
     """
     for field, value in table.items():
-        if not _SECRET.search(field):
+        if field in _PATHS or not _SECRET.search(field):
             continue
         if not field.endswith("_env"):
             raise ConfigInvalid(
@@ -99,9 +120,9 @@ def check_fields(where: str, table: dict[str, Any], protocol: Protocol) -> None:
             raise ConfigInvalid(f"{where}: give {field!r} or {other!r}, not both")
     if table.get("addressing", "path") not in {"path", "virtual", "auto"}:
         raise ConfigInvalid(f"{where}: field 'addressing' must be path, virtual or auto")
-    required = {"azure_blob": "account", "filesystem": "root"}.get(protocol)
-    if required is not None and required not in table:
-        raise ConfigInvalid(f"{where}: field {required!r} is required")
+    for required in _REQUIRED.get(protocol, ()):
+        if required not in table:
+            raise ConfigInvalid(f"{where}: field {required!r} is required")
 
 
 def check_endpoint(where: str, url: str, *, insecure_http: bool) -> str:

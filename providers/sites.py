@@ -22,6 +22,7 @@ from providers.opening import Limiters, open_store
 from providers.profile import Profile, load_profile
 from providers.profile_read import did_you_mean, refuse_unknown, table_of, text_of
 from providers.site_rules import check_endpoint, check_fields, refuse_literal_secrets
+from providers.sftp_place import SftpPlace, sftp_place
 from providers.swift_place import SwiftPlace, swift_place
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Site:
         variables: Credential field without ``_env`` → name of the environment variable.
         root: Directory that holds the buckets (filesystem).
         swift: The account and who lets us in (Swift).
+        sftp: The server, the way to it and its root (SFTP).
         estate: Whom to ask what the site holds besides objects, or None.
         gate: What the operator declares of the place for the gate, or None.
     """
@@ -68,6 +70,7 @@ class Site:
     variables: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
     swift: SwiftPlace | None = None
+    sftp: SftpPlace | None = None
     estate: EstateSettings | None = None
     gate: Declared | None = None
 
@@ -227,6 +230,8 @@ def _site(path: Path, name: str, raw: object) -> Site:
         return Site(name=name, profile=profile, root=path.parent / str(table["root"]))
     if profile.protocol == "swift":
         return _swift(path, name, where, table, profile)
+    if profile.protocol == "sftp":
+        return _sftp(path, name, where, table, profile)
     region = _region(where, table, profile) if profile.protocol == "s3" else ""
     endpoint = _endpoint(where, table, profile, region)
     bundle = table.get("ca_bundle")
@@ -242,6 +247,18 @@ def _site(path: Path, name: str, raw: object) -> Site:
         account=table.get("account", ""),
         api_version=table.get("api_version"),
         variables={key.removesuffix("_env"): value for key, value in table.items() if key.endswith("_env")},
+    )
+
+
+def _sftp(path: Path, name: str, where: str, table: Mapping[str, Any], profile: Profile) -> Site:
+    place = sftp_place(where, table, path.parent)
+    return Site(
+        name=name,
+        profile=profile,
+        endpoint=f"sftp://{place.server.name}",
+        max_connections=table.get("max_connections"),
+        variables={key.removesuffix("_env"): value for key, value in table.items() if key.endswith("_env")},
+        sftp=place,
     )
 
 

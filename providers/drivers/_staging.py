@@ -28,6 +28,9 @@ __all__ = [
     "begin",
     "find",
     "forget",
+    "head_line",
+    "parse",
+    "part_line",
     "receipts_of",
     "staged_name",
     "unfinished",
@@ -72,7 +75,7 @@ def staged_name(key: str, attempt: str) -> str:
 def begin(staging: int, key: str, attempt: str) -> UploadId:
     """Create both files of an upload, durably; one of this attempt that is there already is taken up."""
     name = staged_name(key, attempt)
-    head = json.dumps({"key": key, "began": time.time()}).encode() + b"\n"
+    head = head_line(key, time.time())
     try:
         receipts = os.open(name + _PARTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=staging)
     except FileExistsError:
@@ -114,8 +117,7 @@ def write_part(staging: int, name: str, part: Part, body: memoryview) -> None:
         os.close(data)
     receipts = os.open(name + _PARTS, os.O_WRONLY | os.O_APPEND | _FILE, dir_fd=staging)
     try:
-        # The newline before it keeps this line whole behind one that a power cut left unfinished.
-        os.write(receipts, b"\n%s\n" % json.dumps([part.number, part.offset, part.size]).encode())
+        os.write(receipts, part_line(part))
         os.fdatasync(receipts)
     finally:
         os.close(receipts)
@@ -184,7 +186,22 @@ def _read(staging: int, name: str) -> Upload | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as receipts:
-        first, *lines = receipts.read().split(b"\n")
+        return parse(receipts.read())
+
+
+def head_line(key: str, began: float) -> bytes:
+    """The first line of receipts: which key they are for, and when the upload began (seconds of the epoch)."""
+    return json.dumps({"key": key, "began": began}).encode() + b"\n"
+
+
+def part_line(part: Part) -> bytes:
+    """The receipt of a part. The newline before it keeps it whole behind one that a power cut left unfinished."""
+    return b"\n%s\n" % json.dumps([part.number, part.offset, part.size]).encode()
+
+
+def parse(receipts: bytes) -> Upload | None:
+    """What receipts say; None where they do not even name the key."""
+    first, *lines = receipts.split(b"\n")
     try:
         head = json.loads(first)
         upload = Upload(key=str(head["key"]), began=float(head["began"]), parts={})

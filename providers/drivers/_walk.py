@@ -22,7 +22,16 @@ from datetime import UTC, datetime
 from providers.drivers._paths import STAGING, descend
 from providers.model import ETag, Key, Kind, ObjectMeta, Page, PageToken
 
-__all__ = ["Walk", "etag_of", "meta_of", "time_of"]
+__all__ = [
+    "Walk",
+    "etag_of",
+    "leads",
+    "meta_of",
+    "names_of",
+    "shown_of",
+    "time_of",
+    "token_of",
+]
 
 
 def etag_of(status: os.stat_result) -> ETag:
@@ -80,7 +89,7 @@ class Walk:
         if any(name in ("", ".", "..") for name in parents):
             return
         shown = "".join(f"{name}/" for name in parents)
-        behind = [] if self.token is None else _names_of(self.token)[len(parents) :]
+        behind = [] if self.token is None else names_of(self.token)[len(parents) :]
         parts = tuple(parents)
         unnamable = False
         while True:
@@ -99,7 +108,7 @@ class Walk:
                 return
             frame.index += 1
             parts = (*parts, name)
-            shown, unnamable = _shown(frame, name)
+            shown, unnamable = shown_of(frame.shown, name, unnamable=frame.unnamable)
             shown += "/"
 
     def page(self, limit: int) -> Page:
@@ -120,12 +129,12 @@ class Walk:
                     directory = None
                     continue
                 if len(entries) == limit:
-                    self.token = _token_of(last)
+                    self.token = token_of(last)
                     return Page(entries=tuple(entries), next_token=self.token)
                 name = frame.names[frame.index]
                 frame.index += 1
                 if name[-1] == "/":
-                    shown, unnamable = _shown(frame, name[:-1])
+                    shown, unnamable = shown_of(frame.shown, name[:-1], unnamable=frame.unnamable)
                     below = self._scan((*frame.parts, name[:-1]), shown + "/", unnamable=unnamable)
                     if below is not None:
                         self._frames.append(below)
@@ -138,7 +147,7 @@ class Walk:
                     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
                 except (FileNotFoundError, NotADirectoryError):
                     continue
-                shown, unnamable = _shown(frame, name)
+                shown, unnamable = shown_of(frame.shown, name, unnamable=frame.unnamable)
                 plain = stat.S_ISREG(status.st_mode) and not unnamable
                 entries.append(meta_of(shown, status, Kind.OBJECT if plain else Kind.NOT_A_FILE))
                 last = (*frame.parts, name)
@@ -168,34 +177,35 @@ class Walk:
         frame = _Frame(parts, shown, names, unnamable=unnamable)
         rest = self.prefix[len(shown) :]
         if rest:
-            frame.names = [
-                name for name in names if _leads(_shown(frame, name.rstrip("/"))[0], name, self.prefix)
-            ]
+            frame.names = [name for name in names if leads(shown, name, self.prefix, unnamable=unnamable)]
         return frame
 
 
-def _leads(shown: str, name: str, prefix: str) -> bool:
-    whole = f"{shown}/" if name[-1] == "/" else shown
-    return whole.startswith(prefix)
+def leads(shown: str, name: str, prefix: str, *, unnamable: bool) -> bool:
+    """Whether ``name`` (a directory ends with ``/``) of the directory ``shown`` is or holds what is listed."""
+    whole, _ = shown_of(shown, name.rstrip("/"), unnamable=unnamable)
+    return (f"{whole}/" if name[-1] == "/" else whole).startswith(prefix)
 
 
-def _shown(frame: _Frame, name: str) -> tuple[str, bool]:
-    """How the key of ``name`` in this directory reads, and whether it (or a folder above) is no UTF-8."""
+def shown_of(shown: str, name: str, *, unnamable: bool) -> tuple[str, bool]:
+    """How the key of ``name`` in the directory ``shown`` reads, and whether it (or a folder above) is no UTF-8."""
     if name.isascii():
-        return frame.shown + name, frame.unnamable
+        return shown + name, unnamable
     try:
         name.encode()
     except UnicodeEncodeError:
         plain = name.replace("\\", "\\\\").encode(errors="surrogateescape").decode(errors="backslashreplace")
-        return f"{frame.shown}/{plain}", True
-    return frame.shown + name, frame.unnamable
+        return f"{shown}/{plain}", True
+    return shown + name, unnamable
 
 
-def _token_of(parts: tuple[str, ...]) -> PageToken:
+def token_of(parts: tuple[str, ...]) -> PageToken:
+    """The token of the page that ends with this path."""
     return PageToken(base64.urlsafe_b64encode(os.fsencode("/".join(parts))).decode())
 
 
-def _names_of(token: PageToken) -> list[str]:
+def names_of(token: PageToken) -> list[str]:
+    """The path behind which a page begins."""
     return os.fsdecode(base64.urlsafe_b64decode(token)).split("/")
 
 

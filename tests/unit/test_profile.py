@@ -26,6 +26,7 @@ SHIPPED = (
     "ovhcloud",
     "scaleway",
     "seaweedfs",
+    "sftp",
 )
 FACT = '{ value = true, status = "vendor", source = "https://example.org", date = "2026-01-31" }'
 
