@@ -16,6 +16,8 @@ from support.servers import (
     start_seaweedfs,
 )
 
+pytest_plugins = ["support.hostile_fixtures"]
+
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 

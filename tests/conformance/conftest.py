@@ -11,7 +11,6 @@ import pytest
 from providers.store import ObjectStore
 from support.endpoints import AzureServer
 from support.harness import (
-    SHAPES,
     AzureHarness,
     FilesystemHarness,
     Harness,
@@ -29,11 +28,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not wants_shape and "harness" not in metafunc.fixturenames:
         return
     cases = []
-    for name in _FACTS:
+    for name, facts in _FACTS.items():
         marks = [] if name == "filesystem" else [pytest.mark.server(name)]
         cases += [
             pytest.param((name, shape), id=f"{name}-{shape}", marks=marks)
-            for shape in (SHAPES if wants_shape else SHAPES[:1])
+            for shape in (facts.shapes if wants_shape else facts.shapes[:1])
         ]
     metafunc.parametrize("place", cases, indirect=True)
 

@@ -63,6 +63,7 @@ class ServerFacts:
     profile: str
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
+    shapes: tuple[str, ...] = SHAPES
 
     def narrowed(self) -> tuple[Profile, Capabilities]:
         """The profile, and its capabilities as this server has them."""
@@ -87,6 +88,7 @@ def load_servers(folder: Path) -> dict[str, ServerFacts]:
             name=path.stem,
             profile=data["profile"],
             capabilities=changes,
+            shapes=tuple(data.get("shapes", SHAPES)),
             overrides=tuple(
                 Override(
                     test=entry["test"],

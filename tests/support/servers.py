@@ -324,6 +324,7 @@ SERVERS: dict[str, Callable[[], str | None]] = {
     "seaweedfs": _missing_seaweedfs,
     "azurite": _missing_azurite,
     "moto": _missing_moto,
+    "seaweedfs_tls": _missing_seaweedfs,
 }
 """The servers known here; each value tells why it cannot run, or None."""
 

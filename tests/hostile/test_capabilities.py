@@ -1,0 +1,51 @@
+"""The capability table: each check on each server, held against what was recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+import support.dialect_guards
+import support.dialect_objects
+import support.dialect_uploads  # noqa: F401 - these register their checks
+from support.dialect import CHECKS, Subject, subject
+from support.record import SERVERS_SEEN, Record
+from support.seen import COLUMNS, version_of
+from support.tls import Authority
+
+MARKS = ("yes", "no", "lies", "part")
+_RECORD = Record(SERVERS_SEEN)
+_SERVERS = [pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()]
+
+
+@pytest.fixture(scope="module")
+def subjects(authority: Authority, request: pytest.FixtureRequest) -> Iterator[dict[str, Subject]]:
+    """The servers under check, each made ready on first use."""
+    with ExitStack() as stack:
+
+        class Ready(dict[str, Subject]):
+            def __missing__(self, name: str) -> Subject:
+                server = request.getfixturevalue(name)
+                self[name] = stack.enter_context(subject(server, authority))
+                return self[name]
+
+        yield Ready()
+
+
+@pytest.mark.parametrize("server", _SERVERS)
+@pytest.mark.parametrize("name", CHECKS)
+def test_what_was_recorded_is_what_is_seen(subjects: dict[str, Subject], server: str, name: str) -> None:
+    """A server does in this check what the record says; a race that is not lost this time contradicts nothing."""
+    one = CHECKS[name]
+    seen = one.run(subjects[server])
+    assert seen.partition(":")[0] in MARKS
+    lost = "lies: more than one winner"
+    _RECORD.hold(server, "checks", name, seen=seen, may_be=() if one.settled or seen == lost else (lost,))
+
+
+@pytest.mark.parametrize("server", _SERVERS)
+def test_version_is_the_recorded_one(server: str) -> None:
+    """What was recorded was seen on the version that is installed."""
+    _RECORD.hold(server, "version", seen=version_of(server))

