@@ -12,7 +12,7 @@ from providers.errors import ConfigInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_PORT", "Hop", "SftpPlace", "sftp_place"]
+__all__ = ["DEFAULT_PORT", "Hop", "SftpPlace", "parse_hop", "sftp_place"]
 
 DEFAULT_PORT: Final = 22
 _LAST_PORT: Final = 65_535
@@ -90,14 +90,28 @@ def sftp_place(where: str, table: Mapping[str, Any], folder: Path) -> SftpPlace:
     )
 
 
-def _hop(where: str, text: str, user: str) -> Hop:
+def parse_hop(text: str, user: str) -> Hop | None:
+    """A server written as ``user@host:port``, ``user@host`` or ``host``; None where the text is none of these.
+
+    Args:
+        text: What somebody wrote.
+        user: Who logs in where the text does not say.
+    """
     found = _HOP.fullmatch(text)
     port = int(found["port"] or DEFAULT_PORT) if found else 0
     if found is None or not 1 <= port <= _LAST_PORT or _HOST.fullmatch(found["host"].strip("[]")) is None:
-        raise ConfigInvalid(
-            f"{where}: field 'jump' is no jump host", hint='write it as "user@host:port", "user@host" or "host"'
-        )
+        return None
     return Hop(host=found["host"].strip("[]"), port=port, user=found["user"] or user)
+
+
+def _hop(where: str, text: str, user: str) -> Hop:
+    hop = parse_hop(text, user)
+    if hop is None:
+        raise ConfigInvalid(
+            f"{where}: field 'jump' is no jump host",
+            hint='write it as "user@host:port", "user@host" or "host"',
+        )
+    return hop
 
 
 def _path(text: str | None, folder: Path) -> Path | None:

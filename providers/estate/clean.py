@@ -22,7 +22,8 @@ _MOST_TEXT: Final = 512
 _MOST_TAGS: Final = 100
 _MOST_LIST: Final = 256
 _SECRET_NAME: Final = re.compile(
-    r"pass(word|wd|phrase)?|secret|token|credential|private|api_?-?key|access_?-?key|user_?-?data", re.IGNORECASE
+    r"pass(word|wd|phrase)?|secret|token|credential|private|api_?-?key|access_?-?key|user_?-?data",
+    re.IGNORECASE,
 )
 _SECRET_VALUE: Final = re.compile(
     r"-----BEGIN |\bAKIA[0-9A-Z]{16}\b|\beyJ[A-Za-z0-9_-]{16,}\.|\bSCW[0-9A-Z]{17}\b|://[^/@\s]+:[^/@\s]+@|[?&](sig|X-Amz-Signature|temp_url_sig)="

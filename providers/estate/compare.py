@@ -71,9 +71,7 @@ def drift(before: Estate, after: Estate) -> tuple[Finding, ...]:
         before: What was found, or is declared.
         after: What is found now.
     """
-    return tuple(
-        finding for kind in Kind for finding in _sections(before.section(kind), after.section(kind))
-    )
+    return tuple(finding for kind in Kind for finding in _sections(before.section(kind), after.section(kind)))
 
 
 def _sections(before: Section, after: Section) -> Iterator[Finding]:
@@ -83,7 +81,9 @@ def _sections(before: Section, after: Section) -> Iterator[Finding]:
     if State.NOT_ASKED in {before.state, after.state}:
         which = "before" if before.state is State.NOT_ASKED else "now"
         yield Finding(
-            kind=kind, change=Change.NOT_COMPARABLE, text=f"{which} this could not be asked: {_why(before, after)}"
+            kind=kind,
+            change=Change.NOT_COMPARABLE,
+            text=f"{which} this could not be asked: {_why(before, after)}",
         )
         return
     old = {item.id: item for item in before.items}

@@ -67,8 +67,9 @@ def status_of(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         value = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        return value if isinstance(value, int) else None
-    return None
+    else:
+        value = getattr(response, "status_code", None)
+    return value if isinstance(value, int) else None
 
 
 def absence_of(error: BaseException) -> Absence:

@@ -58,7 +58,9 @@ RULES: Final[Mapping[str, Rules]] = {
     "azure": Rules(posts=(re.compile(r"https://login\.[\w.-]+/[\w.-]+/oauth2/token"),)),
     # https://docs.outscale.com/api: every call is a POST; those that read begin with Read.
     "outscale": Rules(
-        posts=(re.compile(r"https://api\.[a-z0-9-]+\.[a-z0-9.-]+/api/[\w.]+/Read(?:Vms|Volumes|Images|Nets)"),)
+        posts=(
+            re.compile(r"https://api\.[a-z0-9-]+\.[a-z0-9.-]+/api/[\w.]+/Read(?:Vms|Volumes|Images|Nets)"),
+        )
     ),
     # https://docs.aws.amazon.com/AWSEC2/latest/APIReference: what reads begins with Describe.
     "ec2": Rules(query=re.compile(r"(?:^|&)Action=Describe[A-Za-z]+(?:&|$)")),

@@ -17,7 +17,18 @@ from typing import Any, Final, TypeAlias
 
 from providers.errors import ConfigInvalid
 
-__all__ = ["FORMAT", "MOST_ITEMS", "Absence", "Estate", "Item", "Kind", "Reason", "Section", "Setting", "State"]
+__all__ = [
+    "FORMAT",
+    "MOST_ITEMS",
+    "Absence",
+    "Estate",
+    "Item",
+    "Kind",
+    "Reason",
+    "Section",
+    "Setting",
+    "State",
+]
 
 FORMAT: Final = "havre-estate-1"
 """Name of the JSON form; a change that old readers would misread gets a new one."""

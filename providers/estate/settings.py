@@ -28,7 +28,6 @@ COMPUTE: Final[Mapping[str, tuple[str, ...]]] = {
 """Cloud → the fields it cannot do without."""
 
 DNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cloudflare": ("dns_key_env",),
     "gandi_live": ("dns_key_env",),
     "powerdns": ("dns_key_env", "dns_endpoint"),
     "route53": ("dns_user_env", "dns_key_env"),
@@ -132,7 +131,9 @@ def read_estate(where: str, raw: object) -> EstateSettings | None:
     return EstateSettings(variables=variables, **rest)
 
 
-def _complete(where: str, table: dict[str, Any], field_name: str, known: Mapping[str, tuple[str, ...]]) -> None:
+def _complete(
+    where: str, table: dict[str, Any], field_name: str, known: Mapping[str, tuple[str, ...]]
+) -> None:
     chosen = table.get(field_name)
     if chosen is None:
         return
