@@ -6,6 +6,7 @@ MigrationError                exit
  |    +-- PlanStale             2   the wave file is not the one this ledger was begun with
  +-- NothingThere              10   no wave, plan or ledger at that place
  +-- CapabilityMissing         13   a store cannot do what the plan asks
+ +-- GateRefused                6   the rules of this class of data speak against it
  +-- LedgerError                1
  |    +-- LedgerLocked         11   another run holds this ledger
  |    +-- LedgerCorrupt         1   the ledger contradicts itself
@@ -14,6 +15,7 @@ MigrationError                exit
  |    +-- LedgerStorage         1   the disk under the ledger is full or failing
  |    +-- IllegalTransition     1   an event that the state table does not allow
  +-- IntegrityError             4   bytes are not what they must be
+ |    +-- EvidenceInvalid       4   a bundle, statement or proof is not what it must be
  +-- SourceDrift                3   the source no longer is what the inventory listed
  +-- Interrupted              130   the operator stopped the run
 
@@ -26,6 +28,8 @@ from typing import ClassVar
 
 __all__ = [
     "CapabilityMissing",
+    "EvidenceInvalid",
+    "GateRefused",
     "IllegalTransition",
     "IntegrityError",
     "Interrupted",
@@ -89,6 +93,13 @@ class CapabilityMissing(MigrationError):
     exit_code = 13
 
 
+class GateRefused(MigrationError):
+    """The rules of this class of data speak against where it would go, and no derogation overrides them."""
+
+    code = "gate-refused"
+    exit_code = 6
+
+
 class LedgerError(MigrationError):
     """The ledger cannot be used."""
 
@@ -137,6 +148,12 @@ class IntegrityError(MigrationError):
 
     code = "integrity"
     exit_code = 4
+
+
+class EvidenceInvalid(IntegrityError):
+    """A bundle, statement or proof is not what it must be."""
+
+    code = "evidence-invalid"
 
 
 class SourceDrift(MigrationError):

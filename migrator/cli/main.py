@@ -14,9 +14,13 @@ __all__ = ["entry_point", "havre"]
 
 _SECTIONS: Final = {
     "Before": {
+        "providers": "migrator.cli.verb_providers:providers",
         "keys": "migrator.cli.verb_keys:keys",
         "ls": "migrator.cli.verb_look:ls",
         "doctor": "migrator.cli.verb_doctor:doctor",
+        "estate": "migrator.cli.verb_estate:estate",
+        "gate": "migrator.cli.verb_gate:gate",
+        "derogate": "migrator.cli.verb_gate:derogate",
         "plan": "migrator.cli.verb_plan:plan",
     },
     "The move": {
@@ -26,6 +30,11 @@ _SECTIONS: Final = {
     },
     "The way back": {
         "restore": "migrator.cli.verb_again:restore",
+    },
+    "The papers": {
+        "evidence": "migrator.cli.verb_evidence:evidence",
+        "check-evidence": "migrator.cli.verb_evidence:check_evidence",
+        "prove": "migrator.cli.verb_evidence:prove",
     },
     "This command": {
         "completion": "migrator.cli.verb_completion:completion",

@@ -9,6 +9,7 @@ import click
 from migrator.cli.group import Invocation, Verb
 from migrator.cli.params import WAVE, common_options, key_options, names_option
 from migrator.cli.runs import Run, execute, level_option, make_settings, speed_options
+from migrator.cli.verb_gate import gate_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ havre migrate may.toml --dry-run
 @key_options
 @click.option("--retry-rejected", is_flag=True, help="Try objects again that an earlier run refused.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@gate_options
 @names_option
 @common_options
 def migrate(
@@ -44,6 +46,8 @@ def migrate(
     identities: tuple[Path, ...],
     passphrase_env: str | None,
     dry_run: bool,
+    derogations: tuple[Path, ...],
+    facts: tuple[Path, ...],
     **hard: Any,
 ) -> int:
     """Move a wave: list the source, send each object, verify what the target holds.
@@ -56,12 +60,16 @@ def migrate(
     content is refused and left alone. One that changed at the source since it was listed is not
     moved, and named. Exit code 0 means all of it.
 
+    The gate is asked again, on what is known today: a certificate may have run out since the plan.
+    Where it refuses, nothing is sent and the exit code is 6.
+
     A target whose saved probe ('havre doctor LOCATION --probe') saw broken what the wave relies on is refused:
     exit code 13.
 
     With --json each line is one event, and the last one is the report.
     """
     settings = make_settings(**hard)
+    verdict = _ask_gate(invocation, wave, derogations, facts, keep=not dry_run)
     if dry_run:
         return _dry_run(invocation, wave, settings)
 
@@ -80,6 +88,7 @@ def migrate(
             progress=run.progress,
             stop=run.stop,
             on_event=run.on_event,
+            gate=verdict,
         )
 
     if settings.window is not None:
@@ -97,6 +106,31 @@ def migrate(
         identity_paths=identities,
         passphrase_env=passphrase_env,
         needs_identity=lambda plan: plan.mode.opens,
+    )
+
+
+def _ask_gate(
+    invocation: Invocation,
+    wave: Path,
+    derogations: tuple[Path, ...],
+    facts: tuple[Path, ...],
+    *,
+    keep: bool,
+) -> str:
+    """The gate's verdict of today, in short.
+
+    Raises:
+        GateRefused: It refuses.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415 - loads when used
+
+    from migrator.cli.gatekeeper import ask_again  # noqa: PLC0415 - loads when used
+    from migrator.cli.wiring import wave_files  # noqa: PLC0415 - loads when used
+
+    files = wave_files(invocation, wave)
+    today = datetime.now(UTC).date()
+    return ask_again(
+        invocation, files.load(), files, derogations=derogations, facts=facts, at=today, keep=keep
     )
 
 

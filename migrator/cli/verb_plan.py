@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import click
 from migrator.cli.group import Invocation, Verb
 from migrator.cli.output import printable
 from migrator.cli.params import FILE, LOCATION, common_options, filter_options, ordered_filters
+from migrator.cli.verb_gate import gate_options
 
 if TYPE_CHECKING:
+    from migrator.cli.gatekeeper import Asked
     from migrator.engine.planner import PlanRequest, PlanResult
     from migrator.envelope.keys import Identity
 
@@ -75,6 +78,7 @@ havre plan ovh:warehouse ./back --wave back --class eds --mode decrypt --identit
 @click.option("--clear-attributes", is_flag=True, help="Copy metadata and content headers in clear.")
 @click.option("--tags", is_flag=True, help="Carry object tags: one more request an object.")
 @click.option("--include-own", is_flag=True, help="Take the source's .havre/ too.")
+@gate_options
 @click.option("-o", "--output", "wave_file", type=FILE, metavar="FILE", help="Wave file; default NAME.toml.")
 @common_options
 @click.pass_context
@@ -90,6 +94,8 @@ def plan(
     passphrase_env: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    derogations: tuple[Path, ...],
+    facts: tuple[Path, ...],
     **choices: Any,
 ) -> int:
     """Plan a wave: list the source, check the target, write NAME.toml for review.
@@ -97,14 +103,18 @@ def plan(
     Nothing is moved. Keys that the target cannot hold are found here, before a byte is sent; then
     no wave file is written, the keys are printed with the reason, and the exit code is 13.
 
+    The gate is asked first ('havre gate' shows all that it says). Where it refuses, exit code 6.
+
     Filters apply in the order given and the first that matches a key decides. If there is an
     --include, keys that nothing matches are left out. '*' stays within one folder, '**' does not,
     a leading '/' means the root of SRC.
     """
+    from migrator.cli.gatekeeper import record_of  # noqa: PLC0415 - loads when used
     from migrator.cli.keyring import Passphrases, open_identity, read_recipient  # noqa: PLC0415 - see below
     from migrator.core.modes import DatasetClass, Mode, Names  # noqa: PLC0415 - loads when used
     from migrator.engine.planner import PlanRequest  # noqa: PLC0415 - loads when used
 
+    asked = _ask(invocation, wave, derogations, facts, choices)
     opened: tuple[Identity, ...] = ()
     if identity is not None:
         opened = (open_identity(identity, Passphrases(passphrase_env, environ=os.environ)),)
@@ -124,14 +134,50 @@ def plan(
         clear_attributes=choices["clear_attributes"],
         tags=choices["tags"],
         include_own=choices["include_own"],
+        gate=str(asked.verdict.outcome),
+        gate_record=record_of(asked),
     )
-    return _plan(invocation, request, wave_file or Path(f"{wave}.toml"))
+    return _plan(invocation, request, wave_file or Path(f"{wave}.toml"), asked)
 
 
-def _plan(invocation: Invocation, request: PlanRequest, path: Path) -> int:
+def _ask(
+    invocation: Invocation,
+    wave: str,
+    derogations: tuple[Path, ...],
+    facts: tuple[Path, ...],
+    choices: dict[str, Any],
+) -> Asked:
+    """What the gate says, before anything is opened; a refusal ends the command.
+
+    Raises:
+        GateRefused: The gate refuses and no derogation overrides it.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415 - loads when used
+
+    from migrator.cli.gatekeeper import ask, refusal  # noqa: PLC0415 - loads when used
+    from migrator.core.modes import DatasetClass  # noqa: PLC0415 - loads when used
+
+    asked = ask(
+        invocation,
+        dataset_class=DatasetClass(choices["dataset_class"]),
+        mode=choices["mode"],
+        target=choices["target"],
+        source=choices["source"],
+        wave=wave,
+        derogations=derogations,
+        facts=facts,
+        at=datetime.now(UTC).date(),
+    )
+    if asked.verdict.outcome == "refused":
+        raise refusal(asked.verdict)
+    return asked
+
+
+def _plan(invocation: Invocation, request: PlanRequest, path: Path, asked: Asked) -> int:
     from datetime import UTC, datetime  # noqa: PLC0415 - loads when used
 
     from migrator.cli.display import Display  # noqa: PLC0415 - loads when used
+    from migrator.cli.gatekeeper import keep_derogations  # noqa: PLC0415 - loads when used
     from migrator.cli.probes import quoted  # noqa: PLC0415 - loads when used
     from migrator.cli.wiring import load_opener, load_sites, wave_files  # noqa: PLC0415 - loads when used
     from migrator.core.modes import Level  # noqa: PLC0415 - loads when used
@@ -163,7 +209,9 @@ def _plan(invocation: Invocation, request: PlanRequest, path: Path) -> int:
         return failure.exit_code
     result, told, do = quoted(load_sites(invocation), result, level=Level.FULL)
     files.save(result.plan)
+    keep_derogations(files, asked)
     _show(invocation, result, path, told)
+    _tell_conditions(invocation, asked)
     if do:
         output.hint(do)
     return 0
@@ -191,3 +239,14 @@ def _show(invocation: Invocation, result: PlanResult, path: Path, probe: dict[st
     else:
         output.lines(plan_lines(result, str(path)))
     output.hint(f"review {path}, then run: havre migrate {path}")
+
+
+def _tell_conditions(invocation: Invocation, asked: Asked) -> None:
+    verdict = asked.verdict
+    count = len(verdict.conditions) + len(verdict.derogations)
+    if count:
+        invocation.output.hint(
+            f"the gate names {count} condition(s) to meet before data leaves; read them with: havre gate "
+            f"{shlex.quote(verdict.question.destination.name)} --class {verdict.question.dataset_class} "
+            f"--mode {verdict.question.mode}"
+        )

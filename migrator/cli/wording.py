@@ -10,6 +10,7 @@ from migrator.core.units import format_duration, format_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from migrator.core.plan import Plan
     from migrator.engine.planner import PlanResult
     from migrator.engine.report import Report
 
@@ -110,9 +111,23 @@ def plan_lines(result: PlanResult, wave_file: str) -> list[str]:
     lines += [f"filter     {action} {printable(glob)}" for action, glob in plan.filters]
     lines += [f"recipient  {recipient}" for recipient in plan.recipients]
     lines.append(f"canary     {plan.canary}")
-    lines.append(f"gate       {plan.gate}")
+    lines += _probe_lines(plan)
+    lines.append(f"gate       {_gate(plan)}")
     lines.append(f"wave file  {plain(wave_file)}")
     return lines
+
+
+def _gate(plan: Plan) -> str:
+    record = plan.gate_record
+    return plan.gate if record is None else f"{plan.gate}, on facts as of {record.as_of}; not legal advice"
+
+
+def _probe_lines(plan: Plan) -> list[str]:
+    if plan.probe is None:
+        return []
+    age = max(0, (plan.created_at - plan.probe.probed_at).days) if plan.created_at else 0
+    old = "today" if not age else f"{age} day{'s' if age > 1 else ''} old"
+    return [f"probe      {plan.probe.probed_at.date()} ({old}), digest {plan.probe.digest[:16]}"]
 
 
 def _words(name: str) -> str:

@@ -10,12 +10,14 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeVar
 
 from migrator.core.filters import Filters
+from migrator.core.gate_record import GateRecord, read_gate_record
 from migrator.core.modes import DatasetClass, Mode, Names
 from migrator.errors import PlanInvalid
 
@@ -74,7 +76,8 @@ class Plan:
         tags: Read and carry object tags (one more request an object).
         include_own: Take the source's ``.havre/`` objects too.
         filters: Include and exclude globs in order.
-        gate: Verdict of the gate; ``not-evaluated`` until the gate exists.
+        gate: Verdict of the gate when the plan was made; ``migrate`` asks again and trusts no file.
+        gate_record: What that verdict rests on, or None where the gate was not asked.
         canary: Whether each recipient's private half was exercised at plan time.
         created_at: When the plan was made.
         estimate: What was counted then.
@@ -95,6 +98,7 @@ class Plan:
     include_own: bool = False
     filters: tuple[tuple[Literal["include", "exclude"], str], ...] = ()
     gate: str = "not-evaluated"
+    gate_record: GateRecord | None = None
     canary: Literal["opened", "not-exercised", "not-needed"] = "not-needed"
     created_at: datetime | None = None
     estimate: Estimate | None = None
@@ -177,6 +181,8 @@ class Plan:
             data["identity"] = self.identity
         if self.created_at is not None:
             data["created_at"] = self.created_at
+        if self.gate_record is not None:
+            data["gate_record"] = self.gate_record.to_dict()
         if self.estimate is not None:
             data["estimate"] = {
                 "counted_at": self.estimate.counted_at,
@@ -194,7 +200,7 @@ class Plan:
 _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "format": int, "wave": str, "id": str, "class": str, "mode": str, "source": str, "target": str,
     "recipients": list, "identity": str, "names": str, "clear_attributes": bool, "tags": bool,
-    "include_own": bool, "filters": list, "gate": str, "canary": str, "created_at": datetime, "estimate": dict,
+    "include_own": bool, "filters": list, "gate": str, "gate_record": dict, "canary": str, "created_at": datetime, "estimate": dict,
     "probe": dict,
 }  # fmt: skip
 _REQUIRED: Final = ("format", "wave", "id", "class", "mode", "source", "target")
@@ -235,10 +241,9 @@ def parse_plan(text: str) -> Plan:
         values["filters"] = tuple(_rule(pair) for pair in values.get("filters", []))
         if "created_at" in values:
             _check_moment(values["created_at"], "created_at")
-        if "estimate" in values:
-            values["estimate"] = _estimate(values["estimate"])
-        if "probe" in values:
-            values["probe"] = _probe(values["probe"])
+        for name, read in _TABLES.items():
+            if name in values:
+                values[name] = read(values[name])
     except ValueError as error:
         raise PlanInvalid(f"the wave file makes no sense: {error}", hint=_FILE_HINT) from None
     return Plan(**values)
@@ -298,3 +303,11 @@ def _choice(choices: type[_Choice], text: str, name: str) -> _Choice:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
+
+
+_TABLES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
+    "gate_record": read_gate_record,
+    "estimate": _estimate,
+    "probe": _probe,
+}
+"""Tables of the wave file and what reads each."""

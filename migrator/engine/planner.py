@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from migrator.core.gate_record import GateRecord
 from migrator.core.geometry import DEFAULT_PART_UNITS, cut
 from migrator.core.modes import DatasetClass, Mode, Names
 from migrator.core.names import OWN_PREFIX, TargetNames
@@ -59,6 +60,8 @@ class PlanRequest:
     clear_attributes: bool = False
     tags: bool = False
     include_own: bool = False
+    gate: str = "not-evaluated"
+    gate_record: GateRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,8 @@ def make_plan(
         tags=request.tags,
         include_own=request.include_own,
         filters=request.filters,
+        gate=request.gate,
+        gate_record=request.gate_record,
         canary=_canary(request),
         created_at=now,
     )

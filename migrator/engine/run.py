@@ -12,6 +12,7 @@ from migrator.core.events import RunEnded, RunStarted
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
 from migrator.engine.book import write_book
+from migrator.engine.clock import clock_state
 from migrator.engine.context import Context, Record, Stop
 from migrator.engine.dispatch import Dispatcher
 from migrator.engine.epoch import Epoch, raise_epoch
@@ -48,10 +49,12 @@ def migrate(
     stop: Stop,
     on_event: OnEvent | None = None,
     record: Record | None = None,
+    gate: str | None = None,
 ) -> Report:
     """Run a wave to its end, or to where it has to stop; run it again to carry on.
 
     ``record`` is given when the wave moves an earlier one's objects back: it names them, and what they must be.
+    ``gate`` is the verdict that this run rests on, in short; the ledger keeps it as it stands.
 
     Raises:
         MigrationError: The run could not begin, or its ledger failed.
@@ -59,7 +62,7 @@ def migrate(
     """
     fresh = not files.ledger.exists()
     try:
-        return _run(plan, files, opener, settings, identities, progress, stop, on_event, record)
+        return _run(plan, files, opener, settings, identities, progress, stop, on_event, record, gate)
     except LedgerForeign:
         if fresh:
             # The target knows this wave and this new ledger does not: leave the place free for the right one.
@@ -77,6 +80,7 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
     stop: Stop,
     on_event: OnEvent | None,
     record: Record | None,
+    gate: str | None,
 ) -> Report:
     tell = on_event or (lambda _event: None)
     began = time.monotonic()
@@ -94,6 +98,8 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
     ) as context:
         context.source.check()
         context.target.check()
+        if gate is not None:
+            context.writer.call(Ledger.set_meta, gate=gate)
         resumed = context.writer.call(sealed)
         notes = _notes(context, resumed=resumed)
         # What is moved back lands among other people's files: no record of ours is left there.
@@ -101,7 +107,13 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
         context.skew = epoch.skew
         seed = context.sample_seed if settings.verify is Level.SAMPLE else None
         context.writer.commit(
-            RunStarted(json.dumps(owner()), __version__, epoch.number, str(settings.verify), seed)
+            RunStarted(
+                json.dumps(owner() | {"clock": clock_state(epoch.skew)}),
+                __version__,
+                epoch.number,
+                str(settings.verify),
+                seed,
+            )
         )
         tell({"event": "run-started", "wave": plan.wave, "resumed": resumed})
         swept = Swept()

@@ -37,7 +37,9 @@ def destination_place(text: str, sites: Sites, overlay: Overlay | None = None) -
     """
     location = Location.parse(text)
     if location.site is None:
-        return Place(name=text, profile=load_profile(_LOCAL), own=True, declared_in="a directory of this machine")
+        return Place(
+            name=text, profile=load_profile(_LOCAL), own=True, declared_in="a directory of this machine"
+        )
     site = sites.site(location.site)
     profile = site.profile if overlay is None else site.profile.overlaid(overlay)
     declared = site.gate or Declared(declared_in=f"[sites.{site.name}]")

@@ -20,8 +20,8 @@ from providers.profile import Certificate, Fact
 __all__ = ["EEA", "EU", "QUERIES", "Answered", "ask"]
 
 EU: Final = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-)
+    {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"}
+)  # fmt: skip
 """Member states of the European Union (ISO 3166)."""
 EEA: Final = EU | {"IS", "LI", "NO"}
 """The European Economic Area."""
@@ -294,9 +294,7 @@ QUERIES: Final[Mapping[str, Query]] = {
     "always": Query(_always),
     "ciphertext": Query(_ciphertext),
     "own-premises": Query(_own),
-    "fact": Query(
-        _fact, frozenset({"section", "name"}), frozenset({"equals", "within", "known", "silence"})
-    ),
+    "fact": Query(_fact, frozenset({"section", "name"}), frozenset({"equals", "within", "known", "silence"})),
     "certificate": Query(_certificate, _KIND, frozenset({"at_least", "activities"})),
     "certificate-fact": Query(_certificate_fact, frozenset({"kind", "name"})),
     "no-strings": Query(_no_strings, _KIND),

@@ -111,7 +111,9 @@ def load_rules() -> tuple[Rule, ...]:
         ConfigInvalid: A rule says what it may not say.
     """
     folder = resources.files("providers.gate") / "rules"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name
+    )
     rules = tuple(chain.from_iterable(parse_rules(entry.read_text("utf-8"), entry.name) for entry in files))
     if len({rule.id for rule in rules}) != len(rules):
         raise ConfigInvalid("two rules of the gate have the same id")
@@ -147,7 +149,9 @@ def _rule(origin: str, raw: object) -> Rule:
     ways = table.get("ways")
     if not isinstance(ways, list) or not ways:
         raise ConfigInvalid(f"{where}: field 'ways' is required")
-    silence = _follows(f"{where}: silence", table_of(f"{where}: silence", table.get("silence", {"then": "none"})))
+    silence = _follows(
+        f"{where}: silence", table_of(f"{where}: silence", table.get("silence", {"then": "none"}))
+    )
     against = silence
     if "against" in table:
         against = _follows(f"{where}: against", table_of(f"{where}: against", table["against"]))

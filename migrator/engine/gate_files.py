@@ -1,0 +1,97 @@
+"""What the gate leaves in a wave's folder: the verdict a run rests on, and the derogations that came with it.
+
+Files are canonical JSON (members sorted, no spaces, one line), readable by their owner alone, and appear whole or
+not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from migrator.engine.files import WaveFiles
+from migrator.errors import UsageError
+
+__all__ = ["kept_derogations", "read_derogation_file", "save_derogation", "save_verdict"]
+
+_VERDICT: Final = "gate.json"
+_REFUSAL: Final = "gate-refused.json"
+_DEROGATIONS: Final = "derogations"
+_MAX_FILE: Final = 64 * 1024
+_MAX_KEPT: Final = 100
+
+
+def save_verdict(files: WaveFiles, verdict: dict[str, Any], *, refused: bool) -> str:
+    """Keep a verdict: ``gate.json`` is what the last run rests on, ``gate-refused.json`` what stopped one.
+
+    Returns:
+        What the ledger keeps of it: a canonical JSON object with ``as_of``, ``outcome`` and the file's SHA-256.
+    """
+    files.make_folder()
+    text = _canonical(verdict)
+    _write(files.folder / (_REFUSAL if refused else _VERDICT), text.encode() + b"\n")
+    digest = hashlib.sha256(text.encode() + b"\n").hexdigest()
+    return _canonical({"as_of": verdict["as_of"], "outcome": verdict["outcome"], "sha256": digest})
+
+
+def save_derogation(files: WaveFiles, data: bytes) -> Path:
+    """Copy a derogation into the wave's folder, under its digest; it travels with the wave from there."""
+    files.make_folder()
+    folder = files.folder / _DEROGATIONS
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{hashlib.sha256(data).hexdigest()}.json"
+    _write(path, data)
+    return path
+
+
+def kept_derogations(files: WaveFiles) -> tuple[bytes, ...]:
+    """The derogations in the wave's folder, as they are; nothing is said of their signatures.
+
+    Raises:
+        UsageError: There are more than a folder of ours would hold, or one is too large.
+        OSError: One cannot be read.
+    """
+    folder = files.folder / _DEROGATIONS
+    if not folder.is_dir():
+        return ()
+    found = sorted(folder.glob("*.json"))
+    if len(found) > _MAX_KEPT:
+        raise UsageError(
+            f"{folder} holds more than {_MAX_KEPT} derogations", hint="keep those that still count"
+        )
+    return tuple(read_derogation_file(path) for path in found)
+
+
+def read_derogation_file(path: Path) -> bytes:
+    """The bytes of a derogation file.
+
+    Raises:
+        UsageError: It is too large to be one.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MAX_FILE + 1)
+    if len(data) > _MAX_FILE:
+        raise UsageError(f"{path} is too large to be a derogation", hint="is this the right file?")
+    return data
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=".gate-", dir=path.parent)  # created 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
