@@ -84,7 +84,9 @@ def _from_path(path: Path) -> Blueprint:
 
 @cache
 def _shared() -> tuple[Mapping[str, Source], Mapping[str, Capability]]:
-    document = _document((_folder() / _SHARED).read_text("utf-8"), _SHARED, ("schema", "source", "capability"))
+    document = _document(
+        (_folder() / _SHARED).read_text("utf-8"), _SHARED, ("schema", "source", "capability")
+    )
     return (
         MappingProxyType(_sources(_SHARED, document)),
         MappingProxyType(_capabilities(_SHARED, document)),

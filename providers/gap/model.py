@@ -188,7 +188,8 @@ class Cell:
             project brings is established where the offer has what it needs.
         quotes: The facts, for and against, with those that were asked for and are not there.
         ours: What this project brings, or plans to bring.
-        effort: What closing it takes; None where it is closed. What is met on hearsay is to be confirmed.
+        effort: What closing it takes; None where it is closed. What is met but not
+            established is to be confirmed.
     """
 
     need: Need
@@ -226,9 +227,7 @@ class Row:
 
     def count(self, state: State, *, established: bool | None = None) -> int:
         """How many cells are in this state."""
-        return sum(
-            cell.state is state and established in {None, cell.established} for cell in self.cells
-        )
+        return sum(cell.state is state and established in {None, cell.established} for cell in self.cells)
 
     @property
     def gaps(self) -> tuple[Cell, ...]:

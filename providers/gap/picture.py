@@ -27,17 +27,17 @@ _LETTER: Final = 7
 _LEVEL: Final = 24
 _BETWEEN: Final = 14
 _FONT: Final = "DejaVu Sans, Verdana, Arial, sans-serif"
-_KINDS: Final = ("met", "hearsay", "met-by-us", "missing", "unknown")
+_KINDS: Final = ("met", "unestablished", "met-by-us", "missing", "unknown")
 _FILL: Final[Mapping[str, str]] = {
     "met": "#0b3c6f",
-    "hearsay": "url(#hatch)",
+    "unestablished": "url(#hatch)",
     "met-by-us": "#5aa9c9",
     "missing": "#ffffff",
     "unknown": "#e4e4e4",
 }
 _EDGE: Final[Mapping[str, str]] = {
     "met": "#0b3c6f",
-    "hearsay": "#0b3c6f",
+    "unestablished": "#0b3c6f",
     "met-by-us": "#2f7f9f",
     "missing": "#b03a00",
     "unknown": "#c4c4c4",
@@ -82,8 +82,10 @@ class _Drawing:
         yield (
             '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
             'patternTransform="rotate(45)"><rect width="6" height="6" fill="#ffffff"/>'
-            '<rect width="2" height="6" fill="#6f93b8"/></pattern></defs>'
+            '<rect width="2" height="6" fill="#6f93b8"/></pattern>'
         )
+        yield from (_symbol(kind) for kind in _KINDS)
+        yield "</defs>"
         yield f'<rect width="{self.width}" height="{self.height}" fill="#ffffff"/>'
         yield _words(_MARGIN, _MARGIN + 14, self._title(), size=17, weight="bold")
         summary = self.words["summary"].format(
@@ -99,7 +101,7 @@ class _Drawing:
         yield from self._levels()
         for position in range(len(blueprint.needs)):
             for column, row in enumerate(self.study.rows):
-                yield from self._cell(column, position, row)
+                yield self._cell(column, position, row)
         yield from self._weights()
         yield from self._legend()
         yield "</svg>"
@@ -130,13 +132,11 @@ class _Drawing:
                 f'font-weight="bold">{escape(level_word(level, self.lang))}</text>'
             )
 
-    def _cell(self, column: int, position: int, row: Row) -> Iterator[str]:
+    def _cell(self, column: int, position: int, row: Row) -> str:
         cell = row.cells[position]
         label = cell.need.capability.label.get(self.lang)
-        said = f"{row.name}, {label}: {state_words(cell, self.lang)}"
-        yield f"<g><title>{escape(said)}</title>"
-        yield from _box(self._x(column), self._y(position), kind_of(cell))
-        yield "</g>"
+        said = escape(f"{row.name}, {label}: {state_words(cell, self.lang)}")
+        return f"{_use(self._x(column), self._y(position), kind_of(cell))}<title>{said}</title></use>"
 
     def _weights(self) -> Iterator[str]:
         y = self.rows_end + 16
@@ -149,7 +149,7 @@ class _Drawing:
     def _legend(self) -> Iterator[str]:
         y = self.rows_end + 52
         for kind in _KINDS:
-            yield from _box(_MARGIN, y, kind)
+            yield f"{_use(_MARGIN, y, kind)}</use>"
             yield _words(_MARGIN + _STEP + 6, y + 20, self.words[kind])
             y += _STEP
         text = f"{self.words['effort']}: {self.words['weight']}"
@@ -172,31 +172,29 @@ def _words(
     )
 
 
-def _box(x: int, y: int, kind: str) -> Iterator[str]:
+def _use(x: int, y: int, kind: str) -> str:
+    """A cell, still open for its title."""
+    return f'<use href="#{kind}" x="{x}" y="{y}">'
+
+
+def _symbol(kind: str) -> str:
+    """How a cell of this kind looks, drawn once."""
     inner = _CELL - 2
-    yield (
-        f'<rect x="{x + 1}" y="{y + 1}" width="{inner}" height="{inner}" rx="3" fill="{_FILL[kind]}" '
-        f'stroke="{_EDGE[kind]}" stroke-width="2"/>'
-    )
-    yield _sign(x, y, kind)
-
-
-def _sign(x: int, y: int, kind: str) -> str:
-    """The sign of a state, drawn so that no font decides how it looks."""
-    line = 'fill="none" stroke-linecap="round" stroke-linejoin="round"'
-    if kind == "met":
-        return f'<path d="M{x + 8} {y + 16}l5 6l10 -13" {line} stroke="#ffffff" stroke-width="3"/>'
-    if kind == "hearsay":
-        path = f"M{x + 8} {y + 16}l5 6l10 -13"
-        return (
-            f'<path d="{path}" {line} stroke="#ffffff" stroke-width="7"/>'
-            f'<path d="{path}" {line} stroke="#0b3c6f" stroke-width="3" stroke-dasharray="4 5"/>'
-        )
-    if kind == "met-by-us":
-        return f'<circle cx="{x + 15}" cy="{y + 15}" r="7" fill="none" stroke="#06283d" stroke-width="3"/>'
-    if kind == "missing":
-        return f'<path d="M{x + 9} {y + 9}l12 12m0 -12l-12 12" {line} stroke="#b03a00" stroke-width="3"/>'
     return (
-        f'<path d="M{x + 11} {y + 12}a4 4 0 1 1 5 4q-1 0.5 -1 3" {line} stroke="#5a5a5a" stroke-width="2.5"/>'
-        f'<circle cx="{x + 15}" cy="{y + 23}" r="1.6" fill="#5a5a5a"/>'
+        f'<g id="{kind}"><rect x="1" y="1" width="{inner}" height="{inner}" rx="3" fill="{_FILL[kind]}" '
+        f'stroke="{_EDGE[kind]}" stroke-width="2"/>{_SIGN[kind]}</g>'
     )
+
+
+_LINE: Final = 'fill="none" stroke-linecap="round" stroke-linejoin="round"'
+_TICK: Final = "M8 16l5 6l10 -13"
+# Signs are drawn, so that no font decides how they look.
+_SIGN: Final[Mapping[str, str]] = {
+    "met": f'<path d="{_TICK}" {_LINE} stroke="#ffffff" stroke-width="3"/>',
+    "unestablished": f'<path d="{_TICK}" {_LINE} stroke="#ffffff" stroke-width="8"/>'
+    f'<path d="{_TICK}" {_LINE} stroke="#0b3c6f" stroke-width="2.5" stroke-dasharray="3 4.5"/>',
+    "met-by-us": '<circle cx="15" cy="15" r="7" fill="none" stroke="#06283d" stroke-width="3"/>',
+    "missing": f'<path d="M9 9l12 12m0 -12l-12 12" {_LINE} stroke="#b03a00" stroke-width="3"/>',
+    "unknown": f'<path d="M11 11.5a4 4 0 1 1 5.5 3.8q-1.5 0.7 -1.5 3" {_LINE} stroke="#5a5a5a" '
+    'stroke-width="2.5"/><circle cx="15" cy="22.5" r="1.7" fill="#5a5a5a"/>',
+}

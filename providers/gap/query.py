@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Query", "Quote", "Verdict", "ask", "parse_query"]
 
 _DEPTH: Final = 4
+_CONTEXT: Final = ("scope", "regions", "milestones", "conditions", "attestation", "valid_from", "valid_until")
+"""What a certificate's reader must see beside the answer."""
 
 
 class Verdict(IntEnum):
@@ -231,15 +233,12 @@ def _ask_certificate(query: CertificateQuery, held: Certificate, number: int, as
     asked = ["held"]
     asked += ["version"] if query.version else []
     asked += ["activities"] if query.activities else []
-    context = [field for field in ("scope", "conditions", "valid_from", "valid_until") if field in held.facts]
+    context = [field for field in _CONTEXT if field in held.facts]
     quotes = [quote(field) for field in (*asked, *context)]
-    wrong = [
-        field
-        for field in asked
-        if (field == "held" and value("held") is False)
-        or (field == "version" and value("version") not in (None, query.version))
-        or (field == "activities" and not _covers(value("activities"), query.activities))
-    ]
+    wrong = ["held"] if value("held") is False else []
+    if value("held") is True:  # a version that is only aimed at says nothing
+        wrong += ["version"] if query.version and value("version") not in (None, query.version) else []
+        wrong += ["activities"] if not _covers(value("activities"), query.activities) else []
     if wrong:
         weakest = max((held.facts[field] for field in wrong), key=lambda fact: fact.status.rank)
         return Answer(

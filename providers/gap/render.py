@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from providers.gap.model import POINTS, Cell, Effort, Lang, Level, Ours, Row, State, Study, Text
 from providers.gap.picture import to_svg
-from providers.gap.words import WORDS, kind_of, level_word, mark_of, quote_line, state_words
+from providers.gap.words import WORDS, colon, kind_of, level_word, mark_of, quote_line, state_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["row_lines", "table_lines", "to_json", "to_svg"]
 
-_KINDS = ("met", "hearsay", "met-by-us", "missing", "unknown")
+_KINDS = ("met", "unestablished", "met-by-us", "missing", "unknown")
 
 
 def table_lines(study: Study, lang: Lang = "en") -> Iterator[str]:
@@ -51,7 +51,7 @@ def table_lines(study: Study, lang: Lang = "en") -> Iterator[str]:
 def row_lines(row: Row, lang: Lang = "en") -> Iterator[str]:
     """One offer: every need with the facts, then what is left to close."""
     words = WORDS[lang]
-    yield f"{row.name}: {row.title}"
+    yield f"{row.name}{colon(lang)}{row.title}"
     for cell in row.cells:
         yield ""
         yield f"{mark_of(cell)} {cell.need.capability.label.get(lang)} ({level_word(cell.need.level, lang)})"
@@ -63,21 +63,22 @@ def row_lines(row: Row, lang: Lang = "en") -> Iterator[str]:
     if not row.gaps:
         yield words["nothing-open"]
         return
-    yield f"{words['to-close']}:"
+    yield f"{words['to-close']}{colon(lang).rstrip()}"
     for cell in row.gaps:
         effort = cell.effort
         assert effort is not None
         label = cell.need.capability.label.get(lang)
         level = level_word(cell.need.level, lang)
-        yield f"  {effort.step}  {label} ({level}, {words[kind_of(cell)]}): {effort.reason.get(lang)}"
+        kind = words[kind_of(cell)]
+        yield f"  {effort.step}  {label} ({level}, {kind}){colon(lang)}{effort.reason.get(lang)}"
 
 
 def _ours_lines(ours: Ours, lang: Lang) -> Iterator[str]:
     words = WORDS[lang]
     place = words["planned"] if ours.where is None else ours.where
-    yield f"{words['ours']}: {ours.what.get(lang)} ({place})"
+    yield f"{words['ours']}{colon(lang)}{ours.what.get(lang)} ({place})"
     if ours.limits is not None:
-        yield f"{words['limits']}: {ours.limits.get(lang)}"
+        yield f"{words['limits']}{colon(lang)}{ours.limits.get(lang)}"
 
 
 def _counts(row: Row) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The study itself: each need put to each profile.
 
-The order of results, from worst to best, is: missing, unknown, met on hearsay, met by us, met. A favourable
-fact never moves a cell down this order: hearsay in favour of an offer does not displace what this project
-brings for certain, and what is not said is never met.
+The order of results, from worst to best, is: missing, unknown, met but not established, met by us, met. A
+favourable fact never moves a cell down this order: what only press says of an offer does not displace what
+this project brings for certain, and what is not said is never met.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def _cell(need: Need, profile: Profile, as_of: date) -> Cell:
                 state=State.MET_BY_US,
                 grade=None if base is None else base.grade,
                 established=base is None or base.established,
-                quotes=tuple({one.name: one for one in (*answer.quotes, *(base.quotes if base else ()))}.values()),
+                quotes=tuple(
+                    {one.name: one for one in (*answer.quotes, *(base.quotes if base else ()))}.values()
+                ),
                 ours=ours,
                 effort=None,
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKS",
     "WORDS",
+    "colon",
     "kind_of",
     "level_word",
     "mark_of",
@@ -28,7 +29,7 @@ __all__ = [
 WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
     "en": {
         "met": "met",
-        "hearsay": "met on hearsay",
+        "unestablished": "met, not established",
         "met-by-us": "met by this project",
         "missing": "missing",
         "unknown": "unknown",
@@ -46,10 +47,11 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "owner": "the platform itself",
         "press": "press",
         "interpretation": "our reading",
-        "summary": "{offers} offers, {needs} needs; certificates valid on {day}",
-        "rule": "What no fact says is unknown, and unknown is never yes. Met on hearsay: nobody who can know says "
-        "it, or a certificate was not read in an official list or a document of the operator's.",
-        "legend": "+ met   ~ met on hearsay   o met by this project   - missing   ? unknown",
+        "summary": "offers: {offers}, needs: {needs}, certificates valid on {day}",
+        "rule": "What no fact says is unknown, and unknown is never yes. Not established: "
+        "only press or memory says so; for a certificate, no official list and no document of the operator's was read, "
+        "or its end is not known.",
+        "legend": "+ met   ~ met, not established   o met by this project   - missing   ? unknown",
         "ranking": "The least to close first; {points} for each step S, M, L that is open, unknown as much as "
         "missing: an order, not an estimate.",
         "offer": "offer",
@@ -66,7 +68,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
     },
     "fr": {
         "met": "satisfait",
-        "hearsay": "satisfait par ouï-dire",
+        "unestablished": "satisfait, non établi",
         "met-by-us": "satisfait par ce projet",
         "missing": "manquant",
         "unknown": "inconnu",
@@ -84,11 +86,11 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "owner": "la plateforme elle-même",
         "press": "presse",
         "interpretation": "notre lecture",
-        "summary": "{offers} offres, {needs} besoins ; certificats valables au {day}",
-        "rule": "Ce qu'aucun fait ne dit est inconnu, et l'inconnu n'est jamais un oui. Satisfait par ouï-dire : "
-        "personne qui puisse le savoir ne le dit, ou un certificat n'a été lu ni dans une liste officielle ni "
-        "dans un document de l'opérateur.",
-        "legend": "+ satisfait   ~ par ouï-dire   o par ce projet   - manquant   ? inconnu",
+        "summary": "offres : {offers}, besoins : {needs}, certificats valables au {day}",
+        "rule": "Ce qu'aucun fait ne dit est inconnu, et l'inconnu n'est jamais un oui. Non établi : "
+        "seule la presse ou la mémoire le dit ; pour un certificat, aucune liste officielle ni aucun document de "
+        "l'opérateur n'a été lu, ou sa fin n'est pas connue.",
+        "legend": "+ satisfait   ~ satisfait, non établi   o par ce projet   - manquant   ? inconnu",
         "ranking": "Le moins à combler d'abord ; {points} pour chaque pas S, M, L ouvert, l'inconnu autant que le "
         "manquant : un ordre, pas une estimation.",
         "offer": "offre",
@@ -105,7 +107,13 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
     },
 }
 
-MARKS: Final[Mapping[str, str]] = {"met": "+", "hearsay": "~", "met-by-us": "o", "missing": "-", "unknown": "?"}
+MARKS: Final[Mapping[str, str]] = {
+    "met": "+",
+    "unestablished": "~",
+    "met-by-us": "o",
+    "missing": "-",
+    "unknown": "?",
+}
 
 _STATUSES_FR: Final[Mapping[Status, str]] = {
     Status.OFFICIAL: "officiel",
@@ -118,9 +126,14 @@ _STATUSES_FR: Final[Mapping[Status, str]] = {
 }
 
 
+def colon(lang: Lang) -> str:
+    """What stands between a name and what is said of it."""
+    return " : " if lang == "fr" else ": "
+
+
 def kind_of(cell: Cell) -> str:
-    """The cell's state, with hearsay told apart: a key of ``MARKS`` and ``WORDS``."""
-    return "hearsay" if cell.state is State.MET and not cell.established else cell.state.value
+    """The cell's state, with what is not established told apart: a key of ``MARKS`` and ``WORDS``."""
+    return "unestablished" if cell.state is State.MET and not cell.established else cell.state.value
 
 
 def mark_of(cell: Cell) -> str:
@@ -160,9 +173,9 @@ def quote_line(quote: Quote, lang: Lang) -> str:
     words = WORDS[lang]
     name = quote.name if quote.service is None else f"{quote.name} ({quote.service})"
     if quote.fact is None:
-        return f"{name}: {words['absent']}"
+        return f"{name}{colon(lang)}{words['absent']}"
     fact = quote.fact
     line = f"{name} = {value_words(fact.value, lang)} [{status_word(fact.status, lang)}, {fact.date}] {fact.source}"
     if quote.remark:
         line += f"; {words[quote.remark]}"
-    return f"{line}; {words['note']}: {fact.note}" if fact.note else line
+    return f"{line}; {words['note']}{colon(lang)}{fact.note}" if fact.note else line
