@@ -16,18 +16,43 @@ from providers.profile import list_profiles, load_profile
 from providers.profile_spec import Status
 from providers.protocols import BASES
 
-SHIPPED = (
+OFFERS = (
     "azure",
+    "bleu",
+    "clever-cloud",
+    "cloud-avenue",
+    "cloud-temple",
+    "docaposte",
+    "numspot",
+    "oodrive",
+    "outscale",
+    "ovhcloud",
+    "ovhcloud-bmpod-snc",
+    "ovhcloud-vmware-snc",
+    "s3ns",
+    "scaleway",
+    "worldline",
+)
+PROGRAMS = (
+    "ceph-rgw",
+    "ceph-rgw-squid",
     "filesystem",
     "generic-s3",
     "minio",
     "openstack-swift",
-    "outscale",
-    "ovhcloud",
-    "scaleway",
     "seaweedfs",
     "sftp",
 )
+SHIPPED = OFFERS + PROGRAMS
+UNDOCUMENTED = ("docaposte", "oodrive", "ovhcloud-bmpod-snc", "ovhcloud-vmware-snc", "worldline")
+OFFICIAL = (
+    "https://cyber.gouv.fr/",
+    "https://esante.gouv.fr/",
+    "https://www.cnil.fr/",
+    "https://www.conseil-etat.fr/",
+    "https://www.legifrance.gouv.fr/",
+)
+FRANCE = '"France"'
 FACT = '{ value = true, status = "vendor", source = "https://example.org", date = "2026-01-31" }'
 
 
@@ -50,8 +75,10 @@ def shipped_text(name: str) -> str:
 
 
 def test_the_shipped_profiles_are_listed():
-    """Profiles are found among the package's own data."""
-    assert set(SHIPPED) <= set(list_profiles())
+    """Profiles are found among the package's own data, and each is an offer or a program."""
+    assert sorted(SHIPPED) == list(list_profiles())
+    kinds = {name: load_profile(name).kind for name in SHIPPED}
+    assert kinds == dict.fromkeys(OFFERS, "offer") | dict.fromkeys(PROGRAMS, "software")
 
 
 def test_the_committed_schema_is_the_one_the_code_states():
@@ -80,9 +107,62 @@ def test_sources_are_public_or_say_what_they_are(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_no_shipped_profile_claims_an_official_text(name):
-    """Nothing was read in an official list yet, so nothing may carry that status."""
-    assert not [fact for fact in load_profile(name).facts().values() if fact.status is Status.OFFICIAL]
+def test_official_facts_were_read_in_official_texts(name):
+    """A fact is official if its source is the text itself, and no certificate was read in a catalogue yet."""
+    profile = load_profile(name)
+    official = [fact for fact in profile.facts().values() if fact.status is Status.OFFICIAL]
+    assert all(fact.source.startswith(OFFICIAL) for fact in official)
+    in_certificates = [fact for held in profile.certificates for fact in held.facts.values()]
+    assert not [fact for fact in in_certificates if fact.establishes]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_profile_speaks_of_everything_that_is_asked_of_it(name):
+    """Each has law, both certificates, all services and packages, if only to say what was not found."""
+    profile = load_profile(name)
+    assert {"entity", "parents", "non_eu_control", "exposure"} <= set(profile.law)
+    assert profile.certificate("hds")
+    assert profile.certificate("secnumcloud")
+    assert set(profile.services) == set(profile_spec.SERVICES)
+    assert {"pulumi", "terraform"} <= set(profile.iac)
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_an_offer_says_how_well_its_protocol_is_known(name):
+    """The protocol that a profile names stands in a fact too, so that a guess is told from documentation."""
+    profile = load_profile(name)
+    assert profile.endpoint["protocol"].value == profile.protocol
+
+
+@pytest.mark.parametrize("name", UNDOCUMENTED)
+def test_a_store_that_nobody_documents_gives_no_guarantee(name):
+    """Where the protocol is a guess, nothing is promised and the strictest part plan is taken."""
+    profile = load_profile(name)
+    assert profile.endpoint["protocol"].status is Status.MEMORY
+    capabilities = profile.capabilities()
+    assert not capabilities.put_if_absent
+    assert not capabilities.complete_if_absent
+    assert not capabilities.verifies_checksum
+    assert capabilities.equal_parts
+    assert capabilities.max_parts == 1000
+
+
+def test_two_releases_of_one_gateway_are_two_profiles():
+    """What was measured on Ceph 16.2 is not said of later releases, and hearsay of those is no guarantee."""
+    measured, later = load_profile("ceph-rgw"), load_profile("ceph-rgw-squid")
+    assert measured.capabilities().put_if_absent
+    assert not measured.capabilities().complete_if_absent
+    assert later.quirk("put_if_absent") is None
+    assert later.quirk("verifies_sha256") is True
+    assert not later.capabilities().verifies_checksum
+
+
+def test_statuses_are_ranked():
+    """An operator's reading ranks with an official text, and nothing ranks below what was not found."""
+    ranks = [status.rank for status in Status]
+    assert ranks == sorted(ranks)
+    assert Status.OPERATOR.rank == Status.OFFICIAL.rank == 0
+    assert max(Status, key=lambda status: status.rank) is Status.NOT_FOUND
 
 
 def test_an_unknown_profile_is_refused_with_the_nearest_name():
@@ -123,6 +203,14 @@ def test_a_profile_cannot_be_changed():
         (f"[quirks]\nkey_rules = {FACT}", "quirks.key_rules: must be a list", None),
         ('[quirks]\ntags = { value = true, status = "vendor", date = "2026" }', "field 'source'", None),
         (f"[quirks]\ntags = {FACT.replace('vendor', 'sure')}", "unknown status 'sure'", "official"),
+        (
+            f"[quirks]\ntags = {FACT.replace('vendor', 'operator')}",
+            "does not belong in a profile",
+            "facts file",
+        ),
+        (f"[services]\ngpu = {FACT}", "services.gpu: must be text, or false", None),
+        (f"[services]\ngpus = {FACT}", "services: unknown field 'gpus'", "gpu"),
+        (f"[law]\nhq_country = {FACT.replace('true', FRANCE)}", "does not have the form", None),
         (f"[quirks]\ntags = {FACT.replace('2026-01-31', 'today')}", "date 'today'", None),
         (f"[quirks]\ntags = {FACT.replace('vendor', 'not_found')}", "has a value unless", None),
         (f"[quirks]\ntags = {FACT.replace('value = true, ', '')}", "has a value unless", None),
@@ -144,6 +232,21 @@ def test_what_a_profile_may_not_say_is_named(write, body, message, hint):
         assert hint in (caught.value.hint or "")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(path.read_text()), profile_spec.schema())
+
+
+def test_a_service_is_a_name_or_false(write):
+    """What an offer has is called by its product's name; false says that it has none."""
+    named = FACT.replace("true", '"Example GPU"')
+    absent = FACT.replace("true", "false")
+    services = load_profile(write(profile_text(f"[services]\ngpu = {named}\nhsm = {absent}"))).services
+    assert services["gpu"].value == "Example GPU"
+    assert services["hsm"].value is False
+
+
+def test_a_profile_is_of_a_known_kind(write):
+    """A kind that is neither an offer nor software is refused."""
+    with pytest.raises(ConfigInvalid, match="kind 'cloud'"):
+        load_profile(write(profile_text().replace('title = "Mine"', 'title = "Mine"\nkind = "cloud"')))
 
 
 def test_an_absent_file_and_bad_toml_are_configuration_errors(write, tmp_path):
