@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from providers.gap.model import Lang, Level, Row, Study
-from providers.gap.words import WORDS, kind_of, level_word, state_words
+from providers.gap.words import WORDS, colon, kind_of, level_word, state_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,10 +62,9 @@ class _Drawing:
         self.split = levels.count(Level.MUST)
         self.rows_end = self.top + len(levels) * _STEP + (_BETWEEN if 0 < self.split < len(levels) else 0)
         grid = self.left + len(names) * _STEP + self.rise
-        legend = _MARGIN + max(len(self.words[kind]) for kind in _KINDS) * _LETTER + 3 * _STEP
         title = 2 * _MARGIN + len(self._title()) * 10
-        self.width = max(grid + _MARGIN, legend, title, self.left + 40 * _LETTER)
-        self.height = self.rows_end + 40 + len(_KINDS) * _STEP + 30 + _MARGIN
+        self.width = max(grid + _MARGIN, title, self.left + 40 * _LETTER)
+        self.height = self.rows_end + 48 + self._legend_rows() * (_STEP + 4) + 24 + _MARGIN
 
     def _title(self) -> str:
         return self.study.blueprint.title.get(self.lang)
@@ -147,13 +146,28 @@ class _Drawing:
         yield _words(self.left - 10, y + 6, self.words["effort"], anchor="end", size=11, colour="#4a4a4a")
 
     def _legend(self) -> Iterator[str]:
-        y = self.rows_end + 52
+        x, y = _MARGIN, self.rows_end + 48
         for kind in _KINDS:
-            yield f"{_use(_MARGIN, y, kind)}</use>"
-            yield _words(_MARGIN + _STEP + 6, y + 20, self.words[kind])
-            y += _STEP
-        text = f"{self.words['effort']}: {self.words['weight']}"
-        yield _words(_MARGIN, y + 16, text, size=11, colour="#4a4a4a")
+            step = self._legend_step(kind)
+            if x > _MARGIN and x + step > self.width - _MARGIN:
+                x, y = _MARGIN, y + _STEP + 4
+            yield f"{_use(x, y, kind)}</use>"
+            yield _words(x + _STEP + 6, y + 20, self.words[kind])
+            x += step
+        text = f"{self.words['effort']}{colon(self.lang)}{self.words['weight']}"
+        yield _words(_MARGIN, self.height - _MARGIN, text, size=11, colour="#4a4a4a")
+
+    def _legend_step(self, kind: str) -> int:
+        return _STEP + 6 + len(self.words[kind]) * _LETTER + 24
+
+    def _legend_rows(self) -> int:
+        rows, x = 1, _MARGIN
+        for kind in _KINDS:
+            step = self._legend_step(kind)
+            if x > _MARGIN and x + step > self.width - _MARGIN:
+                rows, x = rows + 1, _MARGIN
+            x += step
+        return rows
 
 
 def _words(
@@ -188,11 +202,12 @@ def _symbol(kind: str) -> str:
 
 _LINE: Final = 'fill="none" stroke-linecap="round" stroke-linejoin="round"'
 _TICK: Final = "M8 16l5 6l10 -13"
+_WAVE: Final = "M7.5 17q3.75 -7 7.5 -2t7.5 -2"
 # Signs are drawn, so that no font decides how they look.
 _SIGN: Final[Mapping[str, str]] = {
     "met": f'<path d="{_TICK}" {_LINE} stroke="#ffffff" stroke-width="3"/>',
-    "unestablished": f'<path d="{_TICK}" {_LINE} stroke="#ffffff" stroke-width="8"/>'
-    f'<path d="{_TICK}" {_LINE} stroke="#0b3c6f" stroke-width="2.5" stroke-dasharray="3 4.5"/>',
+    "unestablished": f'<path d="{_WAVE}" {_LINE} stroke="#ffffff" stroke-width="10"/>'
+    f'<path d="{_WAVE}" {_LINE} stroke="#0b3c6f" stroke-width="3.5"/>',
     "met-by-us": '<circle cx="15" cy="15" r="7" fill="none" stroke="#06283d" stroke-width="3"/>',
     "missing": f'<path d="M9 9l12 12m0 -12l-12 12" {_LINE} stroke="#b03a00" stroke-width="3"/>',
     "unknown": f'<path d="M11 11.5a4 4 0 1 1 5.5 3.8q-1.5 0.7 -1.5 3" {_LINE} stroke="#5a5a5a" '

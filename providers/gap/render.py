@@ -57,7 +57,7 @@ def row_lines(row: Row, lang: Lang = "en") -> Iterator[str]:
         yield f"{mark_of(cell)} {cell.need.capability.label.get(lang)} ({level_word(cell.need.level, lang)})"
         yield f"    {state_words(cell, lang)}"
         if cell.ours is not None:
-            yield from (f"    {line}" for line in _ours_lines(cell.ours, lang))
+            yield from (f"    {line}" for line in _ours_lines(cell, cell.ours, lang))
         yield from (f"    {quote_line(quote, lang)}" for quote in cell.quotes)
     yield ""
     if not row.gaps:
@@ -73,10 +73,12 @@ def row_lines(row: Row, lang: Lang = "en") -> Iterator[str]:
         yield f"  {effort.step}  {label} ({level}, {kind}){colon(lang)}{effort.reason.get(lang)}"
 
 
-def _ours_lines(ours: Ours, lang: Lang) -> Iterator[str]:
+def _ours_lines(cell: Cell, ours: Ours, lang: Lang) -> Iterator[str]:
     words = WORDS[lang]
     place = words["planned"] if ours.where is None else ours.where
-    yield f"{words['ours']}{colon(lang)}{ours.what.get(lang)} ({place})"
+    applies = cell.state is State.MET_BY_US or ours.where is None
+    who = words["ours"] if applies else words["ours-if"]
+    yield f"{who}{colon(lang)}{ours.what.get(lang)} ({place})"
     if ours.limits is not None:
         yield f"{words['limits']}{colon(lang)}{ours.limits.get(lang)}"
 

@@ -69,28 +69,24 @@ def newest_fact(profiles: Iterable[Profile]) -> date:
 def _cell(need: Need, profile: Profile, as_of: date) -> Cell:
     answer = ask(need.capability.query, profile, as_of)
     ours = need.capability.ours
-    if answer.verdict is Verdict.YES and answer.established:
-        return _of(need, State.MET, answer)
-    if ours is not None and ours.state == "exists":
+    quotes = answer.quotes
+    if ours is not None and ours.state == "exists" and not _sure(answer):
         base = None if ours.needs is None else ask(ours.needs, profile, as_of)
+        if base is not None:
+            quotes = tuple({quote.name: quote for quote in (*quotes, *base.quotes)}.values())
         if base is None or base.verdict is Verdict.YES:
             return Cell(
                 need=need,
                 state=State.MET_BY_US,
                 grade=None if base is None else base.grade,
                 established=base is None or base.established,
-                quotes=tuple(
-                    {one.name: one for one in (*answer.quotes, *(base.quotes if base else ()))}.values()
-                ),
+                quotes=quotes,
                 ours=ours,
                 effort=None,
             )
-    if answer.verdict is Verdict.YES:
-        return _of(need, State.MET, answer)
-    return _of(need, State.MISSING if answer.verdict is Verdict.NO else State.UNKNOWN, answer)
-
-
-def _of(need: Need, state: State, answer: Answer) -> Cell:
+    state = {Verdict.YES: State.MET, Verdict.NO: State.MISSING, Verdict.UNKNOWN: State.UNKNOWN}[
+        answer.verdict
+    ]
     effort: Effort | None = need.capability.effort
     if state is State.MET:
         effort = None if answer.established else _CONFIRM
@@ -99,10 +95,14 @@ def _of(need: Need, state: State, answer: Answer) -> Cell:
         state=state,
         grade=answer.grade,
         established=answer.established,
-        quotes=answer.quotes,
-        ours=None if state is State.MET else need.capability.ours,
+        quotes=quotes,
+        ours=None if state is State.MET else ours,
         effort=effort,
     )
+
+
+def _sure(answer: Answer) -> bool:
+    return answer.verdict is Verdict.YES and answer.established
 
 
 def rank(cell: Cell) -> int:
