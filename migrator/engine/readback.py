@@ -13,7 +13,6 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Final
 
 from migrator.core.geometry import Geometry, PartSpan
@@ -21,6 +20,7 @@ from migrator.core.modes import Level
 from migrator.engine.codec import Codec
 from migrator.engine.context import Context
 from migrator.engine.ordered_hash import OrderedHash
+from migrator.engine.rehash import compare_pieces
 from migrator.engine.sources import Declared, Digest
 from migrator.envelope.errors import SegmentInvalid
 from migrator.errors import IntegrityError
@@ -41,7 +41,6 @@ __all__ = [
 
 PIECE_UNITS: Final = 128
 """Units that are read, transformed or opened at once: what bounds memory however large parts are."""
-_READ: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,23 +142,15 @@ def check_ciphertext(context: Context, row: Row, upload: UploadRow | None, parts
     expected = Expected(
         key=context.target_key(row), size=size, pin=row.target_pin, plaintext_sha256=row.plaintext_sha256
     )
-    if upload is None:
-        pieces = [(0, size, row.ciphertext_sha256)]
-    else:
-        starts = accumulate((part.size for part in parts), initial=0)
-        pieces = [
-            (start, part.size, part.ciphertext_sha256) for start, part in zip(starts, parts, strict=False)
-        ]
-    if sum(length for _, length, _ in pieces) != size:
-        raise IntegrityError("the ledger does not cover every stored byte")
+    pieces = (
+        [(size, row.ciphertext_sha256 or b"")]
+        if upload is None
+        else [(part.size, part.ciphertext_sha256) for part in parts]
+    )
     look(context, expected, Level.SIZE)
-    for start, length, recorded in pieces:
-        digest = hashlib.sha256()
-        for at in range(start, start + length, _READ):
-            span = Span(start=at, length=min(_READ, start + length - at))
-            digest.update(read_stored(context, expected, span))
-        if recorded is None or digest.digest() != recorded:
-            raise IntegrityError("the stored bytes are not the bytes that were sent")
+    compare_pieces(
+        lambda start, length: read_stored(context, expected, Span(start=start, length=length)), size, pieces
+    )
 
 
 def _reopened(

@@ -6,28 +6,27 @@ opened through its own header as any reader would, and its plain bytes are hashe
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from migrator.core.events import ObjectRejected, ObjectVerified
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
-from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context, Stop
 from migrator.engine.files import WaveFiles
 from migrator.engine.inventory import sealed
 from migrator.engine.opening import Opener
 from migrator.engine.progress import Progress
 from migrator.engine.readback import Expected, check_ciphertext, level_for, look
+from migrator.engine.rehash import plain_digest
 from migrator.engine.report import LEVELS, Report, lowest_level, problem_rows, tally
 from migrator.engine.session import open_session
 from migrator.engine.settings import Settings
-from migrator.envelope.arithmetic import CIPHER_SEGMENT, plain_length
-from migrator.envelope.errors import EnvelopeError, NoMatch
+from migrator.envelope.errors import EnvelopeError
 from migrator.envelope.keys import Identity
 from migrator.errors import IntegrityError, Interrupted, LedgerError, MigrationError, NothingThere
 from migrator.ledger.ledger import Ledger
@@ -38,7 +37,6 @@ from providers.model import Span
 __all__ = ["reverify"]
 
 _PAGE: Final = 256
-_SEGMENTS: Final = 64
 
 
 def reverify(
@@ -206,25 +204,10 @@ def _decrypted(context: Context, row: Row) -> bytes:
         NoMatch: No identity opens it.
         IntegrityError: It does not open to what was read at the source.
     """
-    size, digest = row.stored_size or 0, hashlib.sha256()
-    try:
-        start = _stored(context, row, 0, min(size, HEADER_PROBE))
-        header = SourceHeader(start, context.identities, size=size)
-        plain_length(size - header.length)
-        step = _SEGMENTS * CIPHER_SEGMENT
-        for at in range(header.length, size, step):
-            length = min(step, size - at)
-            sealed = _stored(context, row, at, length)
-            digest.update(
-                header.open((at - header.length) // CIPHER_SEGMENT, sealed, last=at + length == size)
-            )
-    except NoMatch:
-        raise
-    except EnvelopeError as error:
-        raise IntegrityError(error.message) from None
-    if row.plaintext_sha256 is not None and digest.digest() != row.plaintext_sha256:
+    digest = plain_digest(partial(_stored, context, row), row.stored_size or 0, context.identities)
+    if row.plaintext_sha256 is not None and digest != row.plaintext_sha256:
         raise IntegrityError("the stored bytes open to something else than what was read")
-    return digest.digest()
+    return digest
 
 
 def _stored(context: Context, row: Row, start: int, length: int) -> memoryview:

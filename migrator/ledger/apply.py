@@ -21,11 +21,11 @@ def _from(kind: EventKind) -> str:
 
 _STORED: Final = (
     "UPDATE objects SET state=?, stored_size=?, plaintext_sha256=?, ciphertext_sha256=?, nonce_prefix=?, "
-    "target_etag=?, target_version=?, attributes=(SELECT id FROM attributes WHERE digest=?), level=?, reason=NULL "
-    f"WHERE row=? AND state IN ({_from(EventKind.OBJECT_STORED)})"
+    "target_etag=?, target_version=?, attributes=(SELECT id FROM attributes WHERE digest=?), level=?, settled_ms=?, "
+    f"reason=NULL WHERE row=? AND state IN ({_from(EventKind.OBJECT_STORED)})"
 )
 _VERIFIED: Final = (
-    "UPDATE objects SET state=5, level=?, plaintext_sha256=coalesce(?, plaintext_sha256), reason=NULL "
+    "UPDATE objects SET state=5, level=?, plaintext_sha256=coalesce(?, plaintext_sha256), settled_ms=?, reason=NULL "
     f"WHERE row=? AND stored_size IS NOT NULL AND state IN ({_from(EventKind.OBJECT_VERIFIED)})"
 )
 _PART: Final = "INSERT OR REPLACE INTO parts (row, number, size, ciphertext_sha256, nonce_prefix, etag) VALUES (?,?,?,?,?,?)"
@@ -40,7 +40,7 @@ def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, stamp_ke
     for run in _runs(events):
         first = run[0]
         if isinstance(first, e.ObjectStored | e.ObjectVerified):
-            _stored_and_verified(connection, run)
+            _stored_and_verified(connection, run, at_ms)
         elif isinstance(first, e.PartStored):
             _parts(connection, run)
         else:
@@ -64,7 +64,7 @@ def _runs(events: Sequence[e.Event]) -> Iterable[list[Any]]:
         yield run
 
 
-def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None:
+def _stored_and_verified(connection: sqlite3.Connection, run: list[Any], at_ms: int) -> None:
     # An object that is stored and verified within one batch is written once. Rows are taken out of turn for that,
     # so what the order of one row's events would have told is looked at here.
     stored: dict[int, list[Any]] = {}
@@ -74,7 +74,7 @@ def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None
         if isinstance(event, e.ObjectStored):
             if event.row in stored or event.row in before:
                 raise IllegalTransition(f"OBJECT_STORED does not fit row {event.row}")
-            stored[event.row] = [int(State.STORED), *event[1:], None, event.row]
+            stored[event.row] = [int(State.STORED), *event[1:], None, at_ms, event.row]
         elif (waiting := stored.get(event.row)) is not None:
             waiting[0] = int(State.VERIFIED)
             if event.plaintext_sha256 is not None:
@@ -82,7 +82,7 @@ def _stored_and_verified(connection: sqlite3.Connection, run: list[Any]) -> None
             waiting[8] = event.level
         else:
             before.add(event.row)
-            verified.append((event.level, event.plaintext_sha256, event.row))
+            verified.append((event.level, event.plaintext_sha256, at_ms, event.row))
     if stored:
         _check_attributes(connection, {values[7] for values in stored.values()} - {None})
         _expect(connection.executemany(_STORED, stored.values()), len(stored), "OBJECT_STORED")
@@ -123,8 +123,8 @@ def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _key
             raise IllegalTransition(f"a generation of rows {first} to {last}")
         cursor = connection.execute(
             "UPDATE objects SET state=1, generation=generation+1, root=?, stored_size=NULL, plaintext_sha256=NULL, "
-            "ciphertext_sha256=NULL, nonce_prefix=NULL, target_etag=NULL, target_version=NULL, level=NULL, reason=NULL "
-            f"WHERE row BETWEEN ? AND ? AND state IN ({_from(EventKind.GENERATION_STARTED)})",
+            "ciphertext_sha256=NULL, nonce_prefix=NULL, target_etag=NULL, target_version=NULL, level=NULL, "
+            f"settled_ms=NULL, reason=NULL WHERE row BETWEEN ? AND ? AND state IN ({_from(EventKind.GENERATION_STARTED)})",
             (event.root, first, last),
         )
         _expect(cursor, last - first + 1, "GENERATION_STARTED")
@@ -178,13 +178,13 @@ def _ended(kind: EventKind, state: State) -> Callable[[sqlite3.Connection, Any, 
     return change
 
 
-def _skipped(connection: sqlite3.Connection, event: e.ObjectSkipped, _key: bytes, _at: int) -> None:
+def _skipped(connection: sqlite3.Connection, event: e.ObjectSkipped, _key: bytes, at_ms: int) -> None:
     _change(connection, EventKind.OBJECT_SKIPPED, State.SKIPPED, event.row, event.reason)
     if event.stored_size is not None:
         connection.execute(
             "UPDATE objects SET stored_size=?, plaintext_sha256=?, ciphertext_sha256=?, target_etag=?, "
-            "target_version=?, level='full' WHERE row=?",
-            (*event[2:], event.row),
+            "target_version=?, level='full', settled_ms=? WHERE row=?",
+            (*event[2:], at_ms, event.row),
         )
 
 

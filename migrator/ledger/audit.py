@@ -27,7 +27,7 @@ _LEVEL: Final = 4  # a later verification gave the level
 _STORED: Final = 8  # a receipt holds
 _RECEIPT: Final = (
     "SELECT stored_size, plaintext_sha256, ciphertext_sha256, nonce_prefix, target_etag, target_version, "
-    "(SELECT digest FROM attributes WHERE id=objects.attributes), level FROM objects WHERE row=?"
+    "(SELECT digest FROM attributes WHERE id=objects.attributes), level, settled_ms FROM objects WHERE row=?"
 )
 _LISTED: Final = (
     "SELECT key, size, kind, source_etag, source_version, modified_ms, claims FROM objects "
@@ -107,18 +107,20 @@ def _check_attributes(connection: sqlite3.Connection) -> None:
 
 def _backward(connection: sqlite3.Connection, length: int) -> bytearray:
     marks = bytearray(length)
-    for seq, events in connection.execute("SELECT seq, events FROM batches ORDER BY seq DESC"):
+    for seq, at_ms, events in connection.execute("SELECT seq, at_ms, events FROM batches ORDER BY seq DESC"):
         for kind, *fields in reversed(list(chain.decode(events))):
             if kind == EventKind.INVENTORY_RESTARTED:
                 return marks
             try:
-                _look(connection, marks, kind, fields)
+                _look(connection, marks, at_ms, kind, fields)
             except (ValueError, TypeError, IndexError):
                 raise LedgerCorrupt(f"batch {seq} of the ledger makes no sense") from None
     return marks
 
 
-def _look(connection: sqlite3.Connection, marks: bytearray, kind: int, fields: Sequence[Any]) -> None:
+def _look(
+    connection: sqlite3.Connection, marks: bytearray, at_ms: int, kind: int, fields: Sequence[Any]
+) -> None:
     if kind == EventKind.GENERATION_STARTED:
         for first, last in fields[1]:
             for row in range(first, last + 1):
@@ -127,7 +129,7 @@ def _look(connection: sqlite3.Connection, marks: bytearray, kind: int, fields: S
         row, level, plaintext = fields
         if not marks[row] & _SETTLED:
             receipt = _receipt(connection, row)
-            wrong = not marks[row] & _LEVEL and receipt[7] != level
+            wrong = not marks[row] & _LEVEL and receipt[7:] != (level, at_ms)
             if plaintext is not None and not marks[row] & _PLAINTEXT:
                 wrong = wrong or receipt[1] != plaintext
                 marks[row] |= _PLAINTEXT
@@ -135,7 +137,8 @@ def _look(connection: sqlite3.Connection, marks: bytearray, kind: int, fields: S
             _refuse(row, wrong=wrong)
     elif kind == EventKind.OBJECT_SKIPPED and len(fields) > 2 and fields[2] is not None:
         row, _, size, plaintext, ciphertext, etag, version = fields
-        wrong = _receipt(connection, row) != (size, plaintext, ciphertext, None, etag, version, None, "full")
+        expected = (size, plaintext, ciphertext, None, etag, version, None, "full", at_ms)
+        wrong = _receipt(connection, row) != expected
         marks[row] |= _SETTLED | _STORED
         _refuse(row, wrong=wrong)
     elif kind == EventKind.OBJECT_STORED:
@@ -144,7 +147,7 @@ def _look(connection: sqlite3.Connection, marks: bytearray, kind: int, fields: S
             receipt = _receipt(connection, row)
             wrong = receipt[0] != size or [*receipt[2:7]] != others
             wrong = wrong or (not marks[row] & _PLAINTEXT and receipt[1] != plaintext)
-            wrong = wrong or (not marks[row] & _LEVEL and receipt[7] is not None)
+            wrong = wrong or (not marks[row] & _LEVEL and receipt[7:] != (None, at_ms))
             marks[row] |= _SETTLED | _STORED
             _refuse(row, wrong=wrong)
 

@@ -70,6 +70,7 @@ class Ledger:
                         ("wave_id", wave_id),
                         ("plan_digest", plan_digest),
                         ("stamp_key", os.urandom(32)),
+                        ("evidence_key", os.urandom(32)),
                         *extra.items(),
                     ],
                 )

@@ -23,6 +23,7 @@ CREATE TABLE objects (
     target_etag TEXT,
     target_version TEXT,
     level TEXT,
+    settled_ms INTEGER,
     reason TEXT
 );
 CREATE INDEX objects_by_key ON objects (key_hash);

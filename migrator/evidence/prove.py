@@ -1,0 +1,162 @@
+"""Proofs of chosen objects: a document that shows some fields of some rows and says nothing of any other.
+
+Source: the section "Proofs" of ``migrator/docs/evidence-format.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from migrator.core.canonical import encode
+from migrator.core.commitments import FIELDS, Salts
+from migrator.core.merkle import Proofs, Tree, root_from_proof
+from migrator.core.names import TargetNames
+from migrator.core.plan import Plan
+from migrator.errors import EvidenceInvalid, NothingThere, UsageError
+from migrator.evidence.bundle import opening
+from migrator.evidence.checkpoint import read_checkpoint, seal_checkpoint
+from migrator.evidence.manifest_reader import ReadRow, check_opening, read_row
+from migrator.evidence.rows import manifest_rows
+from migrator.evidence.signers import PublicKey, Signer, keys_document, read_keys
+from migrator.ledger.ledger import Ledger
+
+__all__ = ["FORMAT", "Proof", "ProvenRow", "check_proof", "write_proof"]
+
+FORMAT: Final = "havre-proof/1"
+_MAX_ROWS: Final = 100_000
+_MAX_PATH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenRow:
+    """A row that a proof shows, and the fields that it opens."""
+
+    row: ReadRow
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A proof that holds.
+
+    Attributes:
+        wave_id: The wave.
+        size: Rows of the wave.
+        rows: What is shown.
+        trusted: Names of trusted keys that signed the checkpoint.
+    """
+
+    wave_id: str
+    size: int
+    rows: tuple[ProvenRow, ...]
+    trusted: tuple[str, ...] = field(default=())
+
+
+def write_proof(
+    ledger: Ledger, plan: Plan, keys: Sequence[str], opened: Collection[str], *, signers: Sequence[Signer]
+) -> bytes:
+    """Prove what became of some source keys.
+
+    Args:
+        ledger: The wave's ledger, open for reading.
+        plan: The wave.
+        keys: Source keys.
+        opened: Fields to show.
+        signers: As for the bundle of the same ledger, so that both have the same checkpoint.
+
+    Raises:
+        NothingThere: A key is not in the wave.
+        UsageError: A field is unknown, or too many keys are asked for.
+    """
+    if unknown := sorted(set(opened) - set(FIELDS)):
+        raise UsageError(f"there is no field {unknown[0]!r}", hint=f"fields: {', '.join(FIELDS)}")
+    if len(keys) > _MAX_ROWS:
+        raise UsageError(
+            f"a proof shows at most {_MAX_ROWS} objects", hint="write a bundle with --open instead"
+        )
+    chosen = set()
+    for key in keys:
+        row = ledger.by_key(key)
+        if row is None:
+            raise NothingThere(f"the wave has no object {key!r}", hint="name the key as 'havre ls' shows it")
+        chosen.add(row.row)
+    size = int(ledger.meta("sealed_rows") or 0)
+    tree, proofs = Tree(), Proofs((row - 1 for row in chosen), size)
+    salts = Salts(ledger.meta("evidence_key"), ledger.head)
+    names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))
+    shown = []
+    for each in manifest_rows(ledger, names, salts, mode=plan.mode, recipients=len(plan.recipients)):
+        tree.add(each.line)
+        proofs.add(each.line)
+        if each.row in chosen:
+            shown.append((each.row, each.line, opening(each, opened)))
+    paths = proofs.paths()
+    document = {
+        "format": FORMAT,
+        "checkpoint": seal_checkpoint(plan.id, tree.size, tree.root(), signers).decode(),
+        "keys": keys_document([signer.public for signer in signers])["keys"],
+        "rows": [
+            {
+                "commitments": known["commitments"],
+                "line": line.decode(),
+                "opened": known["opened"],
+                "path": [node.hex() for node in paths[row - 1]],
+            }
+            for row, line, known in shown
+        ],
+    }
+    return encode(document) + b"\n"
+
+
+def check_proof(document: Any, trusted: Sequence[PublicKey]) -> Proof:
+    """Check a proof that was read from its canonical form.
+
+    Raises:
+        EvidenceInvalid: It does not hold.
+    """
+    members = {"format", "checkpoint", "keys", "rows"}
+    if not isinstance(document, dict) or set(document) != members or document["format"] != FORMAT:
+        raise EvidenceInvalid("it is not a proof of this version")
+    if not isinstance(document["checkpoint"], str) or not isinstance(document["rows"], list):
+        raise EvidenceInvalid("the proof has no checkpoint or no rows")
+    keys = read_keys({"keys": document["keys"]})
+    checkpoint = read_checkpoint(document["checkpoint"].encode())
+    ids = {key.keyid for key in checkpoint.signers(keys)}
+    known = tuple(key.name for key in trusted if key.keyid in ids)
+    if not known:
+        raise EvidenceInvalid("no key that you trust has signed the checkpoint")
+    rows, last = [], 0
+    for entry in document["rows"]:
+        found = _check_row(entry, checkpoint.size, checkpoint.root)
+        if found.row.row <= last:
+            raise EvidenceInvalid("rows do not rise")
+        last = found.row.row
+        rows.append(found)
+    return Proof(wave_id=checkpoint.wave_id, size=checkpoint.size, rows=tuple(rows), trusted=known)
+
+
+def _check_row(entry: Any, size: int, root: bytes) -> ProvenRow:
+    if not isinstance(entry, dict) or set(entry) != {"commitments", "line", "opened", "path"}:
+        raise EvidenceInvalid("a row of the proof lacks a member or has one too many")
+    if (
+        not isinstance(entry["line"], str)
+        or not isinstance(entry["path"], list)
+        or len(entry["path"]) > _MAX_PATH
+    ):
+        raise EvidenceInvalid("a row of the proof holds a value that it may not hold")
+    line = entry["line"].encode()
+    row = read_row(line)
+    try:
+        path = [bytes.fromhex(node) for node in entry["path"]]
+    except (TypeError, ValueError):
+        raise EvidenceInvalid("a path is not hexadecimal") from None
+    if any(len(node) != 32 or node.hex() != text for node, text in zip(path, entry["path"], strict=True)):
+        raise EvidenceInvalid("a path does not consist of digests")
+    if root_from_proof(line, row.row - 1, size, path) != root:
+        raise EvidenceInvalid(f"row {row.row} is not in the tree")
+    values, fields = check_opening(entry["commitments"], entry["opened"])
+    if fields != row.fields:
+        raise EvidenceInvalid(f"what is opened of row {row.row} is not what was committed to")
+    return ProvenRow(row, values)
