@@ -16,7 +16,7 @@ from support.servers import (
     start_seaweedfs,
 )
 
-pytest_plugins = ["support.hostile_fixtures"]
+pytest_plugins = ["support.hostile_fixtures", "support.sftp_fixtures"]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

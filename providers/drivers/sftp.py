@@ -154,7 +154,9 @@ class SftpDriver:
             start, length = (0, size) if span is None else (span.start, span.length)
             if span is not None and span.end > size:
                 raise RangeInvalid(f"the span ends at {span.end}, the file at {size}")
-            view = into[:length] if into is not None and len(into) >= length else memoryview(bytearray(length))
+            view = (
+                into[:length] if into is not None and len(into) >= length else memoryview(bytearray(length))
+            )
             handle = session.handle(session.open(base.at(parts), READ))
             opened = session.fstat(handle)
             got = session.read_into(handle, start, view)

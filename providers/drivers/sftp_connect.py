@@ -68,6 +68,7 @@ _RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
 _MOST_AGENT_KEYS: Final = 5
 """``sshd`` hangs up after six failed tries (MaxAuthTries)."""
 _KEEPALIVE: Final = 15
+_OTHERS: Final = 0o077
 _WINDOW: Final = 8 * 1024 * 1024
 _LOG: Final = "havre.ssh"
 
@@ -253,6 +254,13 @@ def load_key(path: Path, passphrase: Secret | None) -> PKey:
         ConfigInvalid: It cannot be read, is no key of a kind we use, or the passphrase does not open it.
     """
     text = None if passphrase is None else passphrase.reveal()
+    try:
+        if path.stat().st_mode & _OTHERS:
+            raise ConfigInvalid(
+                f"the key file {path} is open to others than its owner", hint=f"run chmod 600 {path}"
+            )
+    except OSError as error:
+        raise ConfigInvalid(f"cannot read the key file {path}: {error.strerror}") from error
     kinds = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
     protected = False
     for kind in kinds:

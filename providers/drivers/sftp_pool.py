@@ -55,6 +55,9 @@ class SessionPool:
         session, connection = self._take()
         try:
             yield session
+        except (SSHException, EOFError, OSError):
+            session.close()
+            raise
         finally:
             # An exception may leave answers on their way: they are awaited, or the session is given up.
             with suppress(SSHException, OSError, EOFError):

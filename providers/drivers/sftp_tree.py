@@ -100,7 +100,9 @@ def find_root(session: Session, root: str, bucket: str, *, create: bool) -> Root
     if inner is None and create:
         found.make(session, [bucket])
     elif inner is None:
-        raise NotFound("there is no such directory on the server", hint="check the location and the root of the site")
+        raise NotFound(
+            "there is no such directory on the server", hint="check the location and the root of the site"
+        )
     elif not inner.is_directory:
         raise KeyRefused("the bucket is a link or a file on the server, and is not followed")
     return Root(found.at([bucket]))
@@ -191,7 +193,9 @@ def _link(session: Session, temporary: bytes, target: bytes) -> None:
         # The status tells no more than "failure" for a name that is taken.
         if session.attrs_or_none(session.lstat(target)) is None:
             if error.code in (StatusError.FAILURE, StatusError.UNSUPPORTED):
-                raise Unsupported("the server's file system makes no hard links: no create-if-absent") from error
+                raise Unsupported(
+                    "the server's file system makes no hard links: no create-if-absent"
+                ) from error
             raise
         if not _same(session, temporary, target):
             raise AlreadyExists("there is a file of that name") from error

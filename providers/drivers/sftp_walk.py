@@ -133,8 +133,6 @@ class Walk:
             # Unfinished uploads are no objects; the rest of that folder is what its owner put there.
             entries = [entry for entry in entries if entry[0] != f"{STAGING[1]}/"]
         if self.prefix[len(shown) :]:
-            entries = [
-                entry for entry in entries if leads(shown, entry[0], self.prefix, unnamable=unnamable)
-            ]
+            entries = [entry for entry in entries if leads(shown, entry[0], self.prefix, unnamable=unnamable)]
         entries.sort(key=_NAME)
         return _Frame(parts, shown, entries, unnamable=unnamable)

@@ -18,6 +18,8 @@ from support.harness import (
     load_servers,
     shaped,
 )
+from support.sftp_harness import SftpHarness
+from support.sshd import SshdPlace
 
 _FACTS = load_servers(Path(__file__).parent / "servers")
 
@@ -75,6 +77,8 @@ def harness(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Pa
     if name == "filesystem":
         return FilesystemHarness(facts, tmp_path)
     server = request.getfixturevalue(name)
+    if isinstance(server, SshdPlace):
+        return SftpHarness(facts, server)
     return AzureHarness(facts, server) if isinstance(server, AzureServer) else S3Harness(facts, server)
 
 

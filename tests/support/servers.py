@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from support.endpoints import AzureServer, S3Server
 from support.process import ServerError, ServerProcess, free_ports
+from support.sshd import missing_sshd
 from support.tls import Certificate
 
 __all__ = [
@@ -325,6 +326,7 @@ SERVERS: dict[str, Callable[[], str | None]] = {
     "azurite": _missing_azurite,
     "moto": _missing_moto,
     "seaweedfs_tls": _missing_seaweedfs,
+    "sftp": missing_sshd,
 }
 """The servers known here; each value tells why it cannot run, or None."""
 
