@@ -46,7 +46,7 @@ class Status(StrEnum):
     """How well a fact is known, best first."""
 
     OFFICIAL = "official"
-    """Read in the ANSSI catalogue, the ANS list or the law."""
+    """Read in the ANSSI catalogue, the ANS list, the law, or a decision of the CNIL or the Conseil d'État itself."""
     OPERATOR = "operator"
     """Read by the operator in a document they hold; only a facts file may say so, never a profile."""
     MEASURED = "measured"
