@@ -247,6 +247,8 @@ def _load(invocation: Invocation, names: Sequence[str]) -> list[Profile]:
     from providers.sites import Sites  # noqa: PLC0415 - loads when used
 
     sites = Sites.load(invocation.config, os.environ)
+    if sites.overlay.fictitious:
+        invocation.output.error("facts files that call themselves fictitious are laid over these profiles")
     known = list_profiles()
     return [
         sites.by_name[name].profile if name in sites.by_name and name not in known else sites.profile(name)
