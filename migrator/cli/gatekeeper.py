@@ -85,14 +85,10 @@ def ask(
     """
     sites = Sites.load(invocation.config, os.environ)
     files = tuple(read_derogation_file(path) for path in derogations)
-    read = tuple(_named(path, data, sites) for path, data in zip(derogations, files, strict=True))
-    for path, derogation in zip(derogations, read, strict=True):
-        why = derogation.refusal(dataset_class=str(dataset_class), destination=target, wave=wave, at=at)
-        if why is not None:
-            raise DerogationRefused(
-                f"{path}: this derogation does not count here: {why}",
-                hint="have one signed for this class, wave or destination, and day",
-            )
+    read = tuple(
+        _named(path, data, sites, dataset_class=dataset_class, target=target, wave=wave, at=at)
+        for path, data in zip(derogations, files, strict=True)
+    )
     verdict = _evaluate(sites, dataset_class, mode, target, source, wave, read, facts, at)
     return Asked(verdict, files, tuple(facts))
 
@@ -131,12 +127,22 @@ def ask_again(
     """
     sites = Sites.load(invocation.config, os.environ)
     new = tuple(read_derogation_file(path) for path in derogations)
-    counted = [_named(path, data, sites) for path, data in zip(derogations, new, strict=True)]
+    counted = [
+        _named(path, data, sites, dataset_class=plan.dataset_class, target=plan.target, wave=plan.wave, at=at)
+        for path, data in zip(derogations, new, strict=True)
+    ]
     for data in kept_derogations(files):
         try:
-            counted.append(read_derogation(data, sites.derogation_keys))
+            derogation = read_derogation(data, sites.derogation_keys)
+            why = derogation.refusal(
+                dataset_class=str(plan.dataset_class), destination=plan.target, wave=plan.wave, at=at
+            )
         except DerogationRefused as error:
-            invocation.output.say(f"a derogation in the wave's folder does not count: {error.message}")
+            why = error.message
+        else:
+            counted.append(derogation)
+        if why is not None:
+            invocation.output.say(f"a derogation in the wave's folder does not count: {why}")
     recorded = plan.gate_record
     named = tuple(facts) or tuple(Path(path) for path in (recorded.facts_files if recorded else ()))
     verdict = _evaluate(
@@ -235,8 +241,25 @@ def _overlay(sites: Sites, facts: Sequence[Path]) -> Overlay:
     return more
 
 
-def _named(path: Path, data: bytes, sites: Sites) -> Derogation:
+def _named(
+    path: Path,
+    data: bytes,
+    sites: Sites,
+    *,
+    dataset_class: DatasetClass,
+    target: str,
+    wave: str | None,
+    at: date,
+) -> Derogation:
+    """A derogation that the operator named: it must be good, and speak of this case on this day."""
     try:
-        return read_derogation(data, sites.derogation_keys)
+        derogation = read_derogation(data, sites.derogation_keys)
     except DerogationRefused as error:
         raise DerogationRefused(f"{path}: {error.message}", hint=error.hint) from None
+    why = derogation.refusal(dataset_class=str(dataset_class), destination=target, wave=wave, at=at)
+    if why is not None:
+        raise DerogationRefused(
+            f"{path}: this derogation does not count here: {why}",
+            hint="have one signed for this class, wave or destination, and day",
+        )
+    return derogation
