@@ -22,13 +22,8 @@ def table_lines(report: ProbeReport) -> list[str]:
 
     What was measured in words, or why a check was not made, stands on a line of its own beneath.
     """
-    rows = [
-        (CHECKS[line.seen.id].words, _declared(line.declared), _seen(line), line) for line in report.lines
-    ]
-    widths = [
-        max(len(head), *(len(row[column]) for row in rows)) if rows else len(head)
-        for column, head in enumerate(_HEADS[:3])
-    ]
+    rows = [(CHECKS[line.seen.id].words, _declared(line.declared), _seen(line)) for line in report.lines]
+    widths = [max(map(len, column)) for column in zip(_HEADS[:3], *rows, strict=True)]
 
     def row(cells: tuple[str, str, str], last: str) -> str:
         padded = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
@@ -44,8 +39,8 @@ def table_lines(report: ProbeReport) -> list[str]:
         "",
         row(_HEADS[:3], _HEADS[3]),
     ]
-    for words, declared, seen, line in rows:
-        lines.append(row((words, declared, seen), str(line.outcome)))
+    for cells, line in zip(rows, report.lines, strict=True):
+        lines.append(row(cells, str(line.outcome)))
         if line.seen.detail:
             lines.append(f"    {plain(line.seen.detail)}")
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in Outcome if report.count(outcome))

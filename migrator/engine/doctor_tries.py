@@ -77,7 +77,7 @@ class Tries:
 
     def metadata(self) -> None:
         """User metadata comes back."""
-        wanted = {"havre-doctor": "yes", "second": "a-b"}
+        wanted = {"havredoctor": "yes", "second": "a-b"}
         self._place.put("metadata", BODY, Attributes(metadata=wanted))
         found = self._store.head(self._place.key("metadata")).attributes
         got = {name.lower(): value for name, value in found.metadata.items()} if found else {}

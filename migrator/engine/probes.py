@@ -124,7 +124,9 @@ def save_report(report: ProbeReport, path: Path, *, make_folder: bool) -> None:
     if path.is_dir():
         raise UsageError(f"{str(path)!r} is a directory", hint="name a file")
     if make_folder:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.parent.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
     elif not path.parent.is_dir():
         raise NothingThere(f"there is no directory {str(path.parent)!r}", hint="make it, or choose another")
     descriptor, name = tempfile.mkstemp(prefix=".probe-", dir=path.parent)  # created 0600

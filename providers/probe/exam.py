@@ -27,7 +27,7 @@ from providers.probe.workplace import Workplace
 if TYPE_CHECKING:
     from providers.store import ObjectStore
 
-__all__ = ["Exam", "NotTried", "ProbeOptions", "Probed", "failed", "probe"]
+__all__ = ["Exam", "NotTried", "ProbeOptions", "Probed", "broken_off", "failed", "probe"]
 
 PREFIX: Final = ".havre/probe-"
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -122,6 +122,8 @@ class Exam:
         except PermissionDenied as error:
             value, detail = None, f"these credentials may not: {error.message}"
         except StoreError as error:
+            if broken_off(error):
+                self.store.check()  # a store that still answers broke off this request alone
             value, detail = failed(error), f"{error.code}: {error.message}"
         self.note(name, value, detail)
         return value
@@ -139,18 +141,16 @@ class Exam:
             self.note(name, None, why)
 
 
-def failed(error: StoreError) -> bool | None:
-    """What an error says of the store: that it does not do it, or (trouble that passes) nothing.
-
-    Raises:
-        StoreError: The store cannot be reached.
-    """
+def broken_off(error: StoreError) -> bool:
+    """Whether the connection failed, so that the store said nothing at all."""
     cause = error.__cause__ if isinstance(error, Exhausted) else error
-    if not isinstance(cause, (Unavailable, Throttled)):
-        return False
-    if cause.status is None:
-        raise error
-    return None
+    return isinstance(cause, Unavailable) and cause.status is None
+
+
+def failed(error: StoreError) -> bool | None:
+    """What an error says of the store: that it does not do it, or (trouble that passes) nothing."""
+    cause = error.__cause__ if isinstance(error, Exhausted) else error
+    return None if isinstance(cause, (Unavailable, Throttled)) else False
 
 
 def probe(

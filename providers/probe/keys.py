@@ -8,7 +8,7 @@ from providers.errors import KeyRefused, StoreError
 from providers.probe.awkward import AWKWARD
 from providers.probe.catalogue import KEY_CHECK
 from providers.probe.digests import told
-from providers.probe.exam import NotTried
+from providers.probe.exam import NotTried, broken_off
 
 if TYPE_CHECKING:
     from providers.model import Key
@@ -66,7 +66,13 @@ class _Keys:
 
     def _raw(self, key: Key, body: bytes) -> str | None:
         """Write and read a key that the profile forbids; None if its bytes came back."""
-        written = self._place.send("PUT", key, body=body)
+        try:
+            written = self._place.send("PUT", key, body=body)
+        except StoreError as error:
+            if not broken_off(error):
+                raise
+            self._store.check()
+            return "the store breaks the connection off"
         if not written.accepted:
             return told(written)
         found = self._place.send("GET", key)

@@ -50,8 +50,8 @@ def changes_of(report: ProbeReport, profile: Profile) -> dict[str, Any]:
         elif False in verified and can.verifies_checksum:
             quirks["verifies_sha256"] = False
     broken = {one.rule for one in AWKWARD if one.rule and report.seen(KEY_CHECK + one.slug) is False}
-    if missing := sorted(rule for rule in broken if rule is not None and rule not in can.key_rules):
-        quirks["key_rules"] = tuple(sorted({*can.key_rules, *missing}))
+    if broken - can.key_rules:
+        quirks["key_rules"] = tuple(sorted(can.key_rules | broken))
     changes = {f"quirks.{name}": value for name, value in quirks.items()}
     highest = report.seen("part-number")
     if highest is not None and 0 < highest < can.max_parts:

@@ -106,7 +106,8 @@ class Workplace:
 
     def clean(self) -> int:
         """Remove what was written, versions included; returns how many things stay."""
-        left = 0
+        # Objects first: Azure discards no blocks behind a blob that is visible.
+        left = self._remove(dict.fromkeys(self._written))
         for key, upload in self._uploads:
             try:
                 self.store.abort_upload(key, upload)
@@ -114,7 +115,6 @@ class Workplace:
                 pass
             except StoreError as error:
                 left += error.code != "upload-lost"
-        left += self._remove(dict.fromkeys(self._written))
         with suppress(StoreError):
             # The listing was tried before; here it only finds what a refused or renamed write left.
             left += self._remove(dict.fromkeys(one.key for one in list(self.store.list(self.prefix))))
@@ -143,15 +143,19 @@ class Workplace:
         return 0
 
     def _remove_versions(self) -> int:
-        left = 0
+        """Remove old versions and delete markers; how many stay is looked up, not believed."""
         with suppress(StoreError):  # a bucket whose versions cannot be listed has told so before
             for extra in list(self.store.list_extras(self.prefix)):
-                if extra.version is None:
-                    continue
-                try:
-                    self.store.delete(extra.key, version=VersionId(extra.version))
-                except NotFound:
-                    pass
-                except StoreError:
-                    left += 1
-        return left
+                if extra.version is not None:
+                    self._remove_version(extra.key, VersionId(extra.version))
+            # Once its marker is gone a version that could not be removed is the current one again.
+            return sum(1 for found in (self.store.list_extras, self.store.list) for _ in found(self.prefix))
+        return 0
+
+    def _remove_version(self, key: Key, version: VersionId) -> None:
+        """Remove one version; a store may list its key otherwise than it was written."""
+        folder = key.rpartition("/")[0]
+        written = {one: None for one in self._written if one.rpartition("/")[0] == folder}
+        for name in (key,) if key in written else (key, *written):
+            with suppress(StoreError):
+                self.store.delete(name, version=version)
