@@ -104,15 +104,11 @@ def _one_of(observed: Setting, value: Setting, _: datetime) -> bool | None:
 
 
 def _subset_of(observed: Setting, value: Setting, _: datetime) -> bool | None:
-    if isinstance(observed, (int, bool)):
-        return None
-    return set(_texts(observed)) <= set(_texts(value))
+    return set(observed) <= set(_texts(value)) if isinstance(observed, tuple) else None
 
 
 def _none_of(observed: Setting, value: Setting, _: datetime) -> bool | None:
-    if isinstance(observed, (int, bool)):
-        return None
-    return not set(_texts(observed)) & set(_texts(value))
+    return not set(observed) & set(_texts(value)) if isinstance(observed, tuple) else None
 
 
 def _is(observed: Setting, value: Setting, _: datetime) -> bool | None:

@@ -100,6 +100,7 @@ class Verdict:
     FAILED: Final = "failed"
 
 
+_TELLING: Final = 1000
 _NOT_FOUND: Final = 127
 _NOT_EXECUTABLE: Final = 126
 _DENIED: Final = (
@@ -112,6 +113,7 @@ _DENIED: Final = (
     "not allowed",
     "access denied",
     "not in the sudoers",
+    "account is currently not available",
 )
 _ABSENT: Final = ("no such file or directory", "not found", "command not found")
 
@@ -120,7 +122,8 @@ def verdict_of(question: Question, answer: Answer) -> str | None:
     """Why an answer is none; None where it is one. Pure."""
     if answer.status in question.statuses and not answer.cut:
         return None
-    said = answer.err.lower()
+    # nologin(8) refuses on standard output.
+    said = f"{answer.err}\n{answer.out[:_TELLING]}".lower()
     if answer.status == _NOT_EXECUTABLE or any(text in said for text in _DENIED):
         return Verdict.NO_PERMISSION
     if answer.status == _NOT_FOUND or any(text in said for text in _ABSENT):

@@ -63,7 +63,9 @@ RULES: Final[Mapping[str, Rules]] = {
         )
     ),
     # https://docs.aws.amazon.com/AWSEC2/latest/APIReference: what reads begins with Describe.
-    "ec2": Rules(query=re.compile(r"(?:^|&)Action=Describe[A-Za-z]+(?:&|$)")),
+    "ec2": Rules(
+        query=re.compile(r"^(?!(?:.*&)?Action=(?!Describe))(?:.*&)?Action=Describe[A-Za-z]+(?:&|$)")
+    ),
     "ovh": Rules(),
     "scaleway": Rules(),
     "dns": Rules(),

@@ -61,7 +61,7 @@ def _statements(policy: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _everybody(principal: Any) -> bool:
     if isinstance(principal, Mapping):
         return any("*" in _texts(value) for value in principal.values())
-    return principal == "*"
+    return bool(principal == "*")
 
 
 def _texts(value: Any) -> list[str]:
