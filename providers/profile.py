@@ -251,7 +251,7 @@ def _parse(text: str, origin: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"{origin}: not TOML: {error}") from error
-    refuse_unknown(origin, document, spec.schema()["properties"])
+    refuse_unknown(origin, document, spec.TOP_LEVEL)
     if document.get("schema") != spec.SCHEMA_VERSION:
         raise ConfigInvalid(f"{origin}: field 'schema' must be {spec.SCHEMA_VERSION}")
     head_at = f"{origin}: [profile]"

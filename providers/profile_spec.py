@@ -1,4 +1,4 @@
-"""What a profile file may say: its sections, fields and types, once, for the loader and for the JSON Schema.
+"""What a profile file may say: its sections, fields and types, once, for the loader and for ``profile_schema``.
 
 A profile states dated facts about one cloud offer and nothing else. Each fact is an inline table with a
 value, a status that says how well it is known, a public source and a date (``YYYY``, ``YYYY-MM`` or
@@ -34,9 +34,9 @@ __all__ = [
     "SCHEMA_VERSION",
     "SECTIONS",
     "SERVICES",
+    "TEXT",
+    "TOP_LEVEL",
     "Status",
-    "fact_section",
-    "schema",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -82,20 +82,20 @@ CERTIFICATE_KINDS: Final = ("hds", "secnumcloud")
 KINDS: Final = ("offer", "software")
 """What a profile describes: what a host sells (the default), or a program that whoever installs it answers for."""
 
-_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 _SIZE: Final[dict[str, Any]] = {"type": "integer", "minimum": 1}
 _FLAG: Final[dict[str, Any]] = {"type": "boolean"}
 _DAY: Final[dict[str, Any]] = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
-_WORDS: Final[dict[str, Any]] = {"type": "array", "items": _TEXT}
+_WORDS: Final[dict[str, Any]] = {"type": "array", "items": TEXT}
 _COUNTRY: Final[dict[str, Any]] = {"type": "string", "pattern": "^[A-Z]{2}$"}
-_NAME_OR_FALSE: Final[dict[str, Any]] = {"oneOf": [_TEXT, {"const": False}]}
+_NAME_OR_FALSE: Final[dict[str, Any]] = {"oneOf": [TEXT, {"const": False}]}
 
 LAW: Final[Mapping[str, dict[str, Any]]] = {
-    "entity": _TEXT,
+    "entity": TEXT,
     "hq_country": _COUNTRY,
     "parents": _WORDS,
     "non_eu_control": _FLAG,
-    "exposure": _TEXT,
+    "exposure": TEXT,
 }
 """``entity`` signs the contract and has its seat in ``hq_country`` (ISO 3166), ``parents`` own it,
 ``non_eu_control`` says whether someone outside the European Union controls it, ``exposure`` is foreign law
@@ -103,12 +103,12 @@ that reaches it."""
 
 CERTIFICATE: Final[Mapping[str, dict[str, Any]]] = {
     "held": _FLAG,
-    "version": _TEXT,
-    "scope": _TEXT,
+    "version": TEXT,
+    "scope": TEXT,
     "regions": _WORDS,
     "milestones": _WORDS,
     "activities": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 6}},
-    "attestation": _TEXT,
+    "attestation": TEXT,
     "valid_from": _DAY,
     "valid_until": _DAY,
     "conditions": _WORDS,
@@ -118,15 +118,15 @@ this profile's regions within the scope; ``milestones`` are steps passed on the 
 
 ENDPOINT: Final[Mapping[str, dict[str, Any]]] = {
     "protocol": {"enum": sorted(BASES)},
-    "template": _TEXT,
+    "template": TEXT,
     "addressing": {"enum": ["virtual", "path", "either"]},
-    "default_region": _TEXT,
+    "default_region": TEXT,
 }
 """``protocol`` says how well it is known that the store speaks what ``[profile]`` names; ``template`` may hold
 ``{region}`` and ``{account}``."""
 REGION: Final[Mapping[str, dict[str, Any]]] = {
     "country": _COUNTRY,
-    "place": _TEXT,
+    "place": TEXT,
     "hds": _FLAG,
     "secnumcloud": _FLAG,
 }
@@ -184,7 +184,7 @@ QUIRKS: Final[Mapping[str, dict[str, Any]]] = {
     "part_copy": _FLAG,
 }
 KEYS: Final[Mapping[str, dict[str, Any]]] = {
-    "service": _TEXT,
+    "service": TEXT,
     "interfaces": _WORDS,
     "byok": _FLAG,
     "sse_c": _FLAG,
@@ -224,9 +224,9 @@ first; ``reversibility`` a documented way out."""
 
 IAC: Final[Mapping[str, dict[str, Any]]] = {
     "pulumi": _NAME_OR_FALSE,
-    "pulumi_version": _TEXT,
+    "pulumi_version": TEXT,
     "terraform": _NAME_OR_FALSE,
-    "terraform_version": _TEXT,
+    "terraform_version": TEXT,
     "also": _WORDS,
 }
 """Packages that describe the offer's resources; false where there is none. ``also`` names further ones."""
@@ -247,7 +247,7 @@ OPERATIONS: Final[Mapping[str, dict[str, Any]]] = dict.fromkeys(
         "outlook",
         "audit_tooling",
     ),
-    _TEXT,
+    TEXT,
 )
 """What running there takes: APIs, credentials, what happens to data at the end, who answers for what."""
 
@@ -263,68 +263,5 @@ SECTIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
 }
 """The sections of a profile that are one table of facts each."""
 
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a profile file, as committed in ``profile.schema.json``."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "havre provider profile",
-        "type": "object",
-        "required": ["schema", "profile"],
-        "additionalProperties": False,
-        "$defs": {"fact": _FACT},
-        "properties": {
-            "schema": {"const": SCHEMA_VERSION},
-            "profile": {
-                "type": "object",
-                "required": ["name", "title", "protocol"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"},
-                    "title": _TEXT,
-                    "protocol": {"enum": sorted(BASES)},
-                    "kind": {"enum": list(KINDS)},
-                },
-            },
-            "certificate": {"type": "array", "items": _certificate()},
-            "regions": {"type": "object", "additionalProperties": fact_section(REGION)},
-        }
-        | {name: fact_section(fields) for name, fields in SECTIONS.items()},
-    }
-
-
-def fact_section(fields: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The JSON Schema of a table of facts."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {name: _fact(value) for name, value in fields.items()},
-    }
-
-
-def _certificate() -> dict[str, Any]:
-    section = fact_section(CERTIFICATE)
-    section["required"] = ["service", "kind", "held"]
-    section["properties"] |= {"service": _TEXT, "kind": {"enum": list(CERTIFICATE_KINDS)}}
-    return section
-
-
-def _fact(value: dict[str, Any]) -> dict[str, Any]:
-    return {"$ref": "#/$defs/fact", "properties": {"value": value}}
-
-
-_FACT: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["status", "source", "date"],
-    "additionalProperties": False,
-    "properties": {
-        "value": True,
-        "status": {"enum": [status.value for status in Status if status is not Status.OPERATOR]},
-        "source": _TEXT,
-        "date": {"type": "string", "pattern": f"^{DATE.pattern}$"},
-        "note": _TEXT,
-    },
-    "if": {"properties": {"status": {"const": Status.NOT_FOUND.value}}},
-    "then": {"not": {"required": ["value"]}},
-    "else": {"required": ["value"]},
-}
+TOP_LEVEL: Final = ("schema", "profile", "certificate", "regions", *SECTIONS)
+"""Everything a profile file may hold."""
