@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from providers.layers.observe import Observer
     from providers.layers.retry import RetryPolicy
     from providers.location import Location
+    from providers.sftp_place import SftpPlace
     from providers.sites import Site, Sites
     from providers.store import ObjectStore
-    from providers.sftp_place import SftpPlace
     from providers.swift_place import SwiftPlace
 
 __all__ = ["DEFAULT_CONNECTIONS", "Limiters", "open_store"]

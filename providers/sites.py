@@ -21,8 +21,8 @@ from providers.location import SITE_NAME
 from providers.opening import Limiters, open_store
 from providers.profile import Profile, load_profile
 from providers.profile_read import did_you_mean, refuse_unknown, table_of, text_of
-from providers.site_rules import check_endpoint, check_fields, refuse_literal_secrets
 from providers.sftp_place import SftpPlace, sftp_place
+from providers.site_rules import check_endpoint, check_fields, refuse_literal_secrets
 from providers.swift_place import SwiftPlace, swift_place
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -236,7 +236,7 @@ class _Agent(AgentSSH):
             self._socket.connect(path)
             self._connect(self._socket)
 
-    def __enter__(self) -> _Agent:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

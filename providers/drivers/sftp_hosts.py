@@ -134,7 +134,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _hashed(pattern: str, name: str) -> bool:
-    _, _, salt, digest = (pattern.split("|") + ["", ""])[:4]
+    _, _, salt, digest = [*pattern.split("|"), "", ""][:4]
     try:
         key, wanted = base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
     except binascii.Error:

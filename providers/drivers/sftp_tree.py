@@ -26,6 +26,7 @@ _HARDLINK: Final = b"hardlink@openssh.com"
 _RENAME: Final = b"posix-rename@openssh.com"
 _FSYNC: Final = b"fsync@openssh.com"
 _READDIRS: Final = 4
+_LAST_SECOND: Final = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,10 @@ def _replace(session: Session, temporary: bytes, target: bytes, there: Attrs | N
         raise KeyRefused("a link, a pipe, a socket or a device has that name and is not replaced")
     if _RENAME not in session.extensions:
         raise Unsupported("the server has no posix-rename@openssh.com: a file cannot be replaced in one step")
-    if there is not None and (there.size, there.mtime) == (mine.size, mine.mtime) and mine.mtime is not None:
-        # Times have whole seconds here: two files of one size and second would look the same to a pin.
-        session.done(session.set_times(temporary, mine.mtime + 1))
+    if there is not None and (mine.mtime or 0) <= (there.mtime or 0) < _LAST_SECOND:
+        # Times have whole seconds here: each replacement is later than what it replaces, or a pin on an earlier
+        # file of the same size and second would hold for it.
+        session.done(session.set_times(temporary, (there.mtime or 0) + 1))
     session.done(session.extended(_RENAME, temporary, target))
 
 

@@ -186,9 +186,13 @@ def test_writes_are_checked():
         return status(number, 4 if len(seen) == 3 else 0)
 
     session = Session(Channel(answer))
-    with pytest.raises(StatusError):
+
+    def write() -> None:
         for number in session.write_from(b"h", 0, memoryview(bytes(500_000))):
             session.done(number)
+
+    with pytest.raises(StatusError):
+        write()
 
 
 def test_attributes_that_are_left_out():
