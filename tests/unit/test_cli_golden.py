@@ -48,6 +48,7 @@ _CHANGING = (
     (re.compile(r"\b[0-9a-f]{16}\b"), "<16 digits>"),
     (re.compile(r"[A-Za-z0-9+/]{43}="), "<public key>"),
     (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.+]+"), "<time>"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d\b"), "<day>"),
     (re.compile(r"in \d+s\b"), "in <some>s"),
     (re.compile(r"audit batches: \d+"), "audit batches: <some>"),
 )
@@ -85,5 +86,5 @@ def test_later_verbs_are_absent() -> None:
     """The command offers what works, and nothing that does not work yet."""
     verbs = set(havre.list_commands(click.Context(havre)))
     assert verbs == {
-        "providers", "keys", "ls", "doctor", "plan", "migrate", "status", "verify", "restore", "completion",
+        "providers", "keys", "ls", "doctor", "gate", "derogate", "plan", "migrate", "status", "verify", "restore", "completion",
     }  # fmt: skip
