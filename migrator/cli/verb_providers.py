@@ -274,7 +274,6 @@ def _write(path: Path, text: str) -> None:
         try:
             file.write(text)
             file.close()
-            temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -70,7 +70,8 @@ def row_lines(row: Row, lang: Lang = "en") -> Iterator[str]:
         label = cell.need.capability.label.get(lang)
         level = level_word(cell.need.level, lang)
         kind = words[kind_of(cell)]
-        yield f"  {effort.step}  {label} ({level}, {kind}){colon(lang)}{effort.reason.get(lang)}"
+        first = f"{words['find-out']} " if cell.state is State.UNKNOWN else ""
+        yield f"  {effort.step}  {label} ({level}, {kind}){colon(lang)}{first}{effort.reason.get(lang)}"
 
 
 def _ours_lines(cell: Cell, ours: Ours, lang: Lang) -> Iterator[str]:

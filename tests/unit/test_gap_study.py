@@ -113,7 +113,7 @@ def good_news(draw: st.DrawFn) -> tuple[Profile, Profile]:
 
 
 @given(pair=good_news(), blueprint=st.sampled_from(BLUEPRINTS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_good_news_never_worsens_a_cell(pair, blueprint):
     """One more fact in an offer's favour moves no result down, and adds nothing to what is left to close."""
     before, after = (row_of(blueprint, profile) for profile in pair)
@@ -123,7 +123,7 @@ def test_good_news_never_worsens_a_cell(pair, blueprint):
 
 
 @given(profile=profiles(), blueprint=st.sampled_from(BLUEPRINTS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_met_quotes_a_fact_with_a_value(profile, blueprint):
     """Nothing is met, or even brought by us to a store, without a fact that says so."""
     for cell in row_of(blueprint, profile).cells:
@@ -144,7 +144,7 @@ def test_a_silent_profile_meets_nothing(blueprint):
 
 
 @given(profile=profiles(), blueprint=st.sampled_from(BLUEPRINTS), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_taking_every_quoted_fact_away_leaves_nothing_met(profile, blueprint, data):
     """A result rests on what it quotes: without those facts it is not met any more."""
     row = row_of(blueprint, profile)
