@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from bench_harbours import sftp, sftp_stream, swift
 from bench_local import cores, memory
 from bench_race import large, small
 from bench_resume import resume
@@ -17,11 +18,29 @@ from bench_run import Bench
 from measuring import Result, machine
 from telling import CheckError, check
 
-_BENCHMARKS = {"small": small, "large": large, "memory": memory, "cores": cores, "resume": resume}
+_BENCHMARKS = {
+    "small": small,
+    "large": large,
+    "memory": memory,
+    "cores": cores,
+    "resume": resume,
+    "sftp": sftp,
+    "sftp-stream": sftp_stream,
+    "swift": swift,
+}
 _MIB, _GIB = 1024**2, 1024**3
 # Four originals of 1 GiB, then the source's copy, then the target's: never all three at once, but a
 # store frees what it was told to delete only when it ends.
-_NEEDED = {"small": 1, "large": 14, "memory": 3, "cores": 1, "resume": 2}
+_NEEDED = {
+    "small": 1,
+    "large": 14,
+    "memory": 3,
+    "cores": 1,
+    "resume": 2,
+    "sftp": 5,
+    "sftp-stream": 2,
+    "swift": 6,
+}
 
 
 def main() -> int:

@@ -1,33 +1,35 @@
-"""havre beside rclone, S3 to S3: many small objects, and a few large ones."""
+"""havre beside rclone into S3: the race itself; many small objects and a few large ones from S3."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench_places import Server, path_of
 from bench_run import Bench, Havre, Rclone, random_files, weigh
 from measuring import Mark, Result, costs_of, median_of
 from telling import check
 
-from support.servers import S3Server
-
-__all__ = ["large", "small"]
+__all__ = ["WORKERS", "Load", "Race", "large", "race", "small"]
 
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-_WORKERS = "16"
+WORKERS = "16"
 _OURS, _EQUAL, _BEST = "havre", "rclone at 16", "rclone at its best"
 _OWN = "/.havre/**"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Load:
-    """What is moved, and the flags that rclone might be quickest with."""
+class Load:
+    """What is moved, the flags that rclone might be quickest with, and the marks: ratios havre / rclone, and MiB."""
 
     name: str
     count: int
     size: int
     candidates: Sequence[tuple[str, ...]]
     wall_mark: float
+    cpu_mark: float | None = 0.6
+    peak_mark: int = 300
 
 
 def small(bench: Bench) -> Result:
@@ -42,8 +44,9 @@ def small(bench: Bench) -> Result:
         ("--transfers", "64", "--checkers", "64", *lean),
     ]
     count = 40 if bench.quick else 10_000
-    load = _Load(name="small", count=count, size=4 * _KIB, candidates=candidates, wall_mark=0.75)
-    return _race(bench, load, f"{count:,} objects of 4 KiB, S3 to S3, encrypted and verified by reading back")
+    load = Load(name="small", count=count, size=4 * _KIB, candidates=candidates, wall_mark=0.75)
+    what = f"{count:,} objects of 4 KiB, S3 to S3, encrypted and verified by reading back"
+    return race(bench, load, what, bench.store("source"))
 
 
 def large(bench: Bench) -> Result:
@@ -59,22 +62,25 @@ def large(bench: Bench) -> Result:
         flags("64Mi", 8, "--buffer-size", "32Mi"),
     ]
     size = 24 * _MIB if bench.quick else _GIB
-    load = _Load(name="large", count=4, size=size, candidates=candidates, wall_mark=0.8)
+    load = Load(name="large", count=4, size=size, candidates=candidates, wall_mark=0.8)
     what = f"4 objects of {size // _MIB:,} MiB, S3 to S3, encrypted and verified by reading back"
-    return _race(bench, load, what)
+    return race(bench, load, what, bench.store("source"))
 
 
-def _race(bench: Bench, load: _Load, what: str) -> Result:
+def race(bench: Bench, load: Load, what: str, source_of: AbstractContextManager[Server]) -> Result:
+    """Run both contenders from a store into S3, round by round, and judge."""
     result = Result(name=load.name, what=what)
-    with bench.store("source") as source:
-        race = _Race(bench=bench, load=load, source=source, bucket=source.new_bucket("source"), result=result)
+    with source_of as source:
+        contest = Race(
+            bench=bench, load=load, source=source, bucket=source.new_bucket("source"), result=result
+        )
         bench.note(f"{load.name}: filling the source")
-        race.fill()
-        best = race.calibrate()
+        contest.fill()
+        best = contest.calibrate()
         contenders: list[tuple[str, Callable[[], None]]] = [
-            (_OURS, race.havre),
-            (_EQUAL, partial(race.rclone, _EQUAL, ("--transfers", _WORKERS, "--checkers", _WORKERS))),
-            (_BEST, partial(race.rclone, _BEST, best)),
+            (_OURS, contest.havre),
+            (_EQUAL, partial(contest.rclone, _EQUAL, ("--transfers", WORKERS, "--checkers", WORKERS))),
+            (_BEST, partial(contest.rclone, _BEST, best)),
         ]
         for number in range(bench.rounds):
             # Each round begins with another contender: none has the warm or the tired machine to itself.
@@ -88,12 +94,12 @@ def _race(bench: Bench, load: _Load, what: str) -> Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Race:
+class Race:
     """Both contenders before the same source; each run gets a new and empty target."""
 
     bench: Bench
-    load: _Load
-    source: S3Server
+    load: Load
+    source: Server
     bucket: str
     result: Result
 
@@ -103,7 +109,9 @@ class _Race:
         with self.bench.place("originals") as originals:
             random_files(originals, load.count, load.size)
             filler = self._rclone(originals, self.source, self.bucket)
-            filler.run("copy", str(originals), f"source:{self.bucket}", "--transfers", "8")
+            filler.run(
+                "copy", str(originals), f"source:{path_of(self.source, self.bucket)}", "--transfers", "8"
+            )
         check(
             weigh(self.source, self.bucket) == (load.count, load.count * load.size), "the source is complete"
         )
@@ -116,7 +124,7 @@ class _Race:
             havre = Havre(folder=folder, sites={"source": self.source, "target": target}).prepare()
             planned = havre.plan(f"source:{self.bucket}", f"target:{into}", "wave")
             self.result.add("havre plan (not counted)", planned)
-            moved = havre.run("migrate", "wave.toml", "--verify", "full", "--workers", _WORKERS)
+            moved = havre.run("migrate", "wave.toml", "--verify", "full", "--workers", WORKERS)
             self.result.add(_OURS, moved)
             havre.check_all_verified("wave", count)
             stored, _ = weigh(target, into, without=[_OWN])
@@ -129,8 +137,9 @@ class _Race:
         for_check = [flag for flag in flags if flag != "--no-check-dest"]
         with self.bench.store("target") as target, self.bench.place("rclone") as folder:
             rclone = self._rclone(folder, target, target.new_bucket("target"))
-            copied = rclone.run("copy", f"source:{self.bucket}", "crypt:", *flags)
-            checked = rclone.run("check", f"source:{self.bucket}", "crypt:", "--download", *for_check)
+            source = f"source:{path_of(self.source, self.bucket)}"
+            copied = rclone.run("copy", source, "crypt:", *flags)
+            checked = rclone.run("check", source, "crypt:", "--download", *for_check)
             result.add(name, copied + checked)
             result.add(f"{name}: copy", copied)
             result.add(f"{name}: check --download", checked)
@@ -138,7 +147,7 @@ class _Race:
             check(stored == self.load.count, f"rclone stored {self.load.count} objects (there are {stored})")
             # cryptcheck asks the target for its MD5 and computes from the source what it should be. That
             # proves less than reading back, so it is shown and counts nowhere.
-            light = rclone.run("cryptcheck", f"source:{self.bucket}", "crypt:", *for_check)
+            light = rclone.run("cryptcheck", source, "crypt:", *for_check)
             result.add(f"{name}: copy and cryptcheck (proves less)", copied + light)
 
     def calibrate(self) -> Sequence[str]:
@@ -157,17 +166,19 @@ class _Race:
         self.result.remarks.append(f"{_BEST}: {' '.join(best)}")
         return best
 
-    def _rclone(self, folder: Path, target: S3Server, bucket: str) -> Rclone:
+    def _rclone(self, folder: Path, target: Server, bucket: str) -> Rclone:
         password = Rclone.new_password()
         return Rclone(
             folder=folder, source=self.source, target=target, target_bucket=bucket, password=password
         )
 
 
-def _judge(result: Result, load: _Load) -> None:
+def _judge(result: Result, load: Load) -> None:
     for theirs in (_EQUAL, _BEST):
-        for figure, at_most in (("wall", load.wall_mark), ("cpu", 0.6)):
+        for figure, at_most in (("wall", load.wall_mark), ("cpu", load.cpu_mark)):
+            if at_most is None:
+                continue
             ratio = median_of(result, _OURS, figure) / median_of(result, theirs, figure)
             result.marks.append(Mark(what=f"{figure}, havre / {theirs}", value=ratio, at_most=at_most))
     peak = max(costs_of(result, _OURS, "peak")) / _MIB
-    result.marks.append(Mark(what="peak memory of havre", value=peak, at_most=300, unit=" MiB"))
+    result.marks.append(Mark(what="peak memory of havre", value=peak, at_most=load.peak_mark, unit=" MiB"))

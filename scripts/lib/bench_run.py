@@ -5,14 +5,14 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench_places import Server, path_of, remote_of, secrets_of, table_of
 from looking import RCLONE
 from measuring import Cost, run_measured
-from stores import rclone_environment
 from telling import ROOT, check
 
 from support.servers import S3Server, SeaweedFS
@@ -67,11 +67,11 @@ class Havre:
 
     Attributes:
         folder: where its files lie.
-        sites: S3 sites by name.
+        sites: stores by the name of their site.
     """
 
     folder: Path
-    sites: dict[str, S3Server] = field(default_factory=dict)
+    sites: Mapping[str, Server] = field(default_factory=dict)
 
     def prepare(self) -> "Havre":
         """Write the sites file and make a key pair.
@@ -79,16 +79,8 @@ class Havre:
         Raises:
             CheckError: the key pair could not be made.
         """
-        lines = []
-        for name, server in self.sites.items():
-            lines += [
-                f"[sites.{name}]",
-                'profile = "seaweedfs"',
-                f'endpoint = "{server.endpoint}"',
-                f'access_key_env = "BENCH_{name.upper()}_ACCESS"',
-                f'secret_key_env = "BENCH_{name.upper()}_SECRET"',
-            ]
-        (self.folder / "havre.toml").write_text("\n".join(lines) + "\n")
+        tables = [table_of(name, server) for name, server in self.sites.items()]
+        (self.folder / "havre.toml").write_text("\n".join(tables))
         passphrase = self.folder / "passphrase"
         passphrase.touch(mode=0o600)
         passphrase.write_text(secrets.token_urlsafe(24))
@@ -102,8 +94,7 @@ class Havre:
         own["HAVRE_CONFIG"] = str(self.folder / "havre.toml")
         own["HAVRE_PASSPHRASE_FILE"] = str(self.folder / "passphrase")
         for name, server in self.sites.items():
-            own[f"BENCH_{name.upper()}_ACCESS"] = server.access_key
-            own[f"BENCH_{name.upper()}_SECRET"] = server.secret_key
+            own |= secrets_of(name, server)
         return own
 
     def command(self, *arguments: str) -> list[str]:
@@ -154,8 +145,8 @@ class Rclone:
     """rclone between two stores, encrypting with its own crypt remote."""
 
     folder: Path
-    source: S3Server
-    target: S3Server
+    source: Server
+    target: Server
     target_bucket: str
     password: str = field(repr=False)
 
@@ -171,8 +162,8 @@ class Rclone:
         """Names stay as they are, as in the waves that this is compared with; contents are encrypted."""
         return {
             **os.environ,
-            **rclone_environment("source", self.source),
-            **rclone_environment("target", self.target),
+            **remote_of("source", self.source),
+            **remote_of("target", self.target),
             "RCLONE_CONFIG_CRYPT_TYPE": "crypt",
             "RCLONE_CONFIG_CRYPT_REMOTE": f"target:{self.target_bucket}",
             "RCLONE_CONFIG_CRYPT_PASSWORD": self.password,
@@ -190,11 +181,20 @@ class Rclone:
         return run_measured(command, environment=self.environment, cwd=self.folder)
 
 
-def weigh(server: S3Server, bucket: str, *, without: Sequence[str] = ()) -> tuple[int, int]:
+def weigh(server: Server, bucket: str, *, without: Sequence[str] = ()) -> tuple[int, int]:
     """Count the objects of a bucket and their bytes, by a client that takes no part in the race."""
-    environment = {**os.environ, **rclone_environment("target", server)}
+    environment = {**os.environ, **remote_of("target", server)}
     flags = [flag for pattern in without for flag in ("--exclude", pattern)]
-    command = [RCLONE, "--config", os.devnull, "size", "--json", "--fast-list", f"target:{bucket}", *flags]
+    command = [
+        RCLONE,
+        "--config",
+        os.devnull,
+        "size",
+        "--json",
+        "--fast-list",
+        f"target:{path_of(server, bucket)}",
+        *flags,
+    ]
     answer = subprocess.run(command, env=environment, check=True, capture_output=True)
     size = json.loads(answer.stdout)
     return size["count"], size["bytes"]
