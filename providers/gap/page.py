@@ -34,7 +34,7 @@ _PHRASES: Final[Mapping[Lang, Mapping[str, str]]] = {
         "`havre providers gap --blueprint NAME` again. It is no opinion on any offer and no legal advice: it says "
         "what the facts at hand say, and how well they are known.",
         "marks": "Marks",
-        "planned": "What this project brings stands in a column of its own below; what it only plans closes "
+        "planned": "What this project brings stands in a table of its own below; what it only plans closes "
         "nothing.",
         "brings": "What this project brings",
         "brings-head": "| need | what | state | limits |",

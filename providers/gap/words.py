@@ -47,7 +47,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "owner": "the platform itself",
         "press": "press",
         "interpretation": "our reading",
-        "summary": "offers: {offers}, needs: {needs}, certificates valid on {day}",
+        "summary": "Offers: {offers}, needs: {needs}, certificates valid on {day}",
         "rule": "What no fact says is unknown, and unknown is never yes. Not established: "
         "only press or memory says so; for a certificate, no official list and no document of the operator's was read, "
         "or its end is not known.",
@@ -88,7 +88,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "owner": "la plateforme elle-même",
         "press": "presse",
         "interpretation": "notre lecture",
-        "summary": "offres : {offers}, besoins : {needs}, certificats valables au {day}",
+        "summary": "Offres : {offers}, besoins : {needs}, certificats valables au {day}",
         "rule": "Ce qu'aucun fait ne dit est inconnu, et l'inconnu n'est jamais un oui. Non établi : "
         "seule la presse ou la mémoire le dit ; pour un certificat, aucune liste officielle ni aucun document de "
         "l'opérateur n'a été lu, ou sa fin n'est pas connue.",

@@ -94,31 +94,49 @@ def test_both_languages_have_the_same_words():
     assert set(MARKS) <= set(WORDS["en"])
 
 
-PAGES = gap_pages()
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, str]:
+    """Every page and picture that the code makes."""
+    return gap_pages()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=str)
-def test_the_committed_pages_are_what_the_code_makes(path):
+def test_the_committed_pages_are_what_the_code_makes(pages):
     """The pages and pictures under providers/docs are what scripts/regenerate would write."""
-    assert (ROOT / path).read_text(encoding="utf-8") == PAGES[path]
+    stale = [path for path, text in pages.items() if (ROOT / path).read_text(encoding="utf-8") != text]
+    assert [str(path) for path in stale] == []
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path.suffix == ".md"], ids=str)
-def test_the_pages_show_every_blueprint(path):
+def test_no_picture_is_left_over(pages):
+    """No picture stands beside the pages that the code does not make any more."""
+    kept = {
+        path for folder in ("docs/gap", "docs/fr/gap") for path in (ROOT / "providers" / folder).iterdir()
+    }
+    assert kept == {ROOT / path for path in pages if path.suffix == ".svg"}
+
+
+def test_the_pages_show_every_blueprint(pages):
     """Each page has a picture of each blueprint beside it, and each picture's file is made too."""
-    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", PAGES[path])
-    assert sorted(Path(one).stem for one in shown) == list(list_blueprints())
-    assert all(path.parent / one in PAGES for one in shown)
+    for page in (path for path in pages if path.suffix == ".md"):
+        shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", pages[page])
+        assert sorted(Path(one).stem for one in shown) == list(list_blueprints())
+        assert all(page.parent / one in pages for one in shown)
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path.suffix == ".md"], ids=str)
-def test_the_pages_tables_are_even(path):
+def test_the_pages_lead_to_each_other(pages):
+    """Each page names the one in the other language, by a link that leads there."""
+    for page in (path for path in pages if path.suffix == ".md"):
+        (link,) = re.findall(r"\]\(([^)]*gap\.md)\)", pages[page])
+        assert Path(os.path.normpath(page.parent / link)) in pages
+
+
+def test_the_pages_tables_are_even(pages):
     """Every row of a table has as many cells as its head."""
-    heads = 0
-    for line in PAGES[path].splitlines():
-        if not line.startswith("|"):
-            heads = 0
-            continue
-        cells = len(re.findall(r"(?<!\\)\|", line)) - 1
-        heads = heads or cells
-        assert cells == heads, line
+    for page in (path for path in pages if path.suffix == ".md"):
+        heads = 0
+        for line in pages[page].splitlines():
+            if not line.startswith("|"):
+                heads = 0
+                continue
+            cells = len(re.findall(r"(?<!\\)\|", line)) - 1
+            heads = heads or cells
+            assert cells == heads, line
