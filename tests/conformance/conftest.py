@@ -20,6 +20,8 @@ from support.harness import (
 )
 from support.sftp_harness import SftpHarness
 from support.sshd import SshdPlace
+from support.swift import SwiftServer
+from support.swift_harness import SwiftHarness
 
 _FACTS = load_servers(Path(__file__).parent / "servers")
 
@@ -79,6 +81,8 @@ def harness(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Pa
     server = request.getfixturevalue(name)
     if isinstance(server, SshdPlace):
         return SftpHarness(facts, server)
+    if isinstance(server, SwiftServer):
+        return SwiftHarness(facts, server)
     return AzureHarness(facts, server) if isinstance(server, AzureServer) else S3Harness(facts, server)
 
 

@@ -12,6 +12,7 @@ from providers.model import Kind, PutOptions
 from providers.store import ObjectStore
 from support.harness import S3Harness
 from support.store_suite import keys_of, put
+from support.swift_harness import SwiftHarness
 
 OpenStore = Callable[..., ObjectStore]
 
@@ -118,7 +119,7 @@ def test_extras_of_a_plain_bucket(store: ObjectStore) -> None:
 
 def test_versions(harness: object) -> None:
     """In a bucket with versions, old ones and delete markers are extras, and old bytes can be pinned."""
-    assert isinstance(harness, S3Harness)
+    assert isinstance(harness, S3Harness | SwiftHarness)
     bucket = harness.new_bucket(versioned=True)
     store = ObjectStore(harness.driver(bucket), location="versions")
     try:

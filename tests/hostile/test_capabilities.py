@@ -17,7 +17,9 @@ from support.tls import Authority
 
 MARKS = ("yes", "no", "lies", "part")
 _RECORD = Record(SERVERS_SEEN)
-_SERVERS = [pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()]
+_SERVERS = [
+    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +36,35 @@ def subjects(authority: Authority, request: pytest.FixtureRequest) -> Iterator[d
         yield Ready()
 
 
-@pytest.mark.parametrize("server", _SERVERS)
-@pytest.mark.parametrize("name", CHECKS)
+_CASES = [
+    pytest.param(name, check, id=f"{name}-{check}", marks=pytest.mark.server(*column.needs))
+    for name, column in COLUMNS.items()
+    for check in column.only or CHECKS
+]
+
+
+@pytest.mark.parametrize(("server", "name"), _CASES)
 def test_what_was_recorded_is_what_is_seen(subjects: dict[str, Subject], server: str, name: str) -> None:
     """A server does in this check what the record says; a race that is not lost this time contradicts nothing."""
     one = CHECKS[name]
     seen = one.run(subjects[server])
     assert seen.partition(":")[0] in MARKS
     lost = "lies: more than one winner"
-    _RECORD.hold(server, "checks", name, seen=seen, may_be=() if one.settled or seen == lost else (lost,))
+    _RECORD.hold(
+        "servers", server, "checks", name, seen=seen, may_be=() if one.settled or seen == lost else (lost,)
+    )
 
 
 @pytest.mark.parametrize("server", _SERVERS)
 def test_version_is_the_recorded_one(server: str) -> None:
     """What was recorded was seen on the version that is installed."""
-    _RECORD.hold(server, "version", seen=version_of(server))
+    _RECORD.hold("servers", server, "version", seen=version_of(server))
+
+
+def test_record_knows_checks_and_servers() -> None:
+    """The titles and the order that pages print are those of the tests; a server that is gone is gone there too."""
+    _RECORD.hold("titles", seen=[[name, one.title] for name, one in CHECKS.items()])
+    _RECORD.hold("order", seen=list(COLUMNS))
+    for name, column in COLUMNS.items():
+        _RECORD.hold("servers", name, "title", seen=column.title)
+        _RECORD.hold("servers", name, "double", seen=column.double)

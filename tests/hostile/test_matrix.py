@@ -13,7 +13,9 @@ from support.record import MATRIX, Record
 from support.seen import COLUMNS
 
 _RECORD = Record(MATRIX)
-_SERVERS = [pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()]
+_SERVERS = [
+    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()
+]
 
 
 @pytest.fixture
@@ -37,7 +39,9 @@ def test_no_cell_is_done_with_wrong_bytes(
     assert WRONG not in cell.outcomes.values()
     assert "REPLACED" not in cell.outcomes.values()
     unfinished = {
-        outcome for outcome in cell.outcomes.values() if not outcome.startswith(("verified", "refused by plan"))
+        outcome
+        for outcome in cell.outcomes.values()
+        if not outcome.startswith(("verified", "refused by plan"))
     }
     assert (cell.exit_code == 0) == (not unfinished), cell
     for key, outcome in sorted(cell.outcomes.items()):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from support.endpoints import S3Server
 from support.tls import Authority, TlsFront
 
-__all__ = ["BIG", "CHECKS", "TAIL", "Check", "Subject", "attempt", "b64", "check", "subject"]
+__all__ = [
+    "BIG",
+    "CHECKS",
+    "TAIL",
+    "Check",
+    "Subject",
+    "attempt",
+    "b64",
+    "check",
+    "signed_headers",
+    "subject",
+]
 
 MIB = 1024 * 1024
 BIG = hashlib.shake_256(b"a first part").digest(5 * MIB)
@@ -59,7 +71,9 @@ class Check:
 CHECKS: dict[str, Check] = {}
 
 
-def check(title: str, *, settled: bool = True) -> Callable[[Callable[[Subject], str]], Callable[[Subject], str]]:
+def check(
+    title: str, *, settled: bool = True
+) -> Callable[[Callable[[Subject], str]], Callable[[Subject], str]]:
     """Make a function a row of the table."""
 
     def register(run: Callable[[Subject], str]) -> Callable[[Subject], str]:
@@ -106,6 +120,12 @@ class Subject:
     tls: Any
     default: Any
 
+    def new_bucket(self, prefix: str, *, lock: bool = False) -> str:
+        """An empty bucket."""
+        name = f"{prefix}-{secrets.token_hex(6)}"
+        self.client.create_bucket(Bucket=name, **({"ObjectLockEnabledForBucket": True} if lock else {}))
+        return name
+
     def put(self, key: str, body: bytes = b"body", **more: Any) -> Any:
         """PutObject."""
         return self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
@@ -143,7 +163,9 @@ class Subject:
         parts = [self.part(key, upload, number, body) for number, body in enumerate(bodies, 1)]
         return self.complete(key, upload, parts, **more)
 
-    def raw(self, method: str, key: str, body: bytes, headers: Mapping[str, str], *, payload: str | None) -> int:
+    def raw(
+        self, method: str, key: str, body: bytes, headers: Mapping[str, str], *, payload: str | None
+    ) -> int:
         """Send a signed request whose parts need not fit each other; the status.
 
         Args:
@@ -154,23 +176,27 @@ class Subject:
             payload: The payload digest that is signed, or None for that of the body.
         """
         url = f"{self.server.endpoint}/{self.bucket}/{key}"
-        request = AWSRequest(method, url, data=b"", headers=dict(headers))
         digest = payload if payload is not None else hashlib.sha256(body).hexdigest()
-        request.headers["X-Amz-Content-SHA256"] = digest
-
-        class Auth(S3SigV4Auth):
-            def payload(self, request: Any) -> str:
-                return digest
-
-        credentials = Credentials(self.server.access_key, self.server.secret_key)
-        Auth(credentials, "s3", self.server.region).add_auth(request)
+        signed = signed_headers(self.server, method, url, headers, payload=digest)
         with urllib3.PoolManager(
             ca_certs=str(self.server.ca_bundle) if self.server.ca_bundle else None
         ) as pool:
-            answer = pool.request(
-                method, url, body=body, headers=dict(request.headers), retries=False, timeout=20
-            )
+            answer = pool.request(method, url, body=body, headers=signed, retries=False, timeout=20)
             return int(answer.status)
+
+
+def signed_headers(
+    server: S3Server, method: str, url: str, headers: Mapping[str, str], *, payload: str
+) -> dict[str, str]:
+    """The headers of a signed request, whatever its body will be: `payload` is the digest that is signed."""
+
+    class Auth(S3SigV4Auth):  # type: ignore[misc] # botocore is not typed
+        def payload(self, request: Any) -> str:
+            return payload
+
+    request = AWSRequest(method, url, data=b"", headers={**headers, "X-Amz-Content-SHA256": payload})
+    Auth(Credentials(server.access_key, server.secret_key), "s3", server.region).add_auth(request)
+    return dict(request.headers)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def parts_listed(s: Subject) -> str:
     upload = s.begin(key)
     s.part(key, upload, 1, BIG)
     s.part(key, upload, 2, TAIL)
-    s.part(key, upload, 2, TAIL + b"1")
+    replaced = attempt(lambda: s.part(key, upload, 2, TAIL + b"1"))
     found: list[tuple[int, int]] = []
 
     def look() -> None:
@@ -67,10 +67,14 @@ def parts_listed(s: Subject) -> str:
     attempt(lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key=key, UploadId=upload))
     if seen != "accepted":
         return f"no: {seen}"
+    if replaced != "accepted":
+        return f"part: another body for a part is {replaced}"
     wanted = [(1, len(BIG)), (2, len(TAIL) + 1)]
     if found == wanted:
         return "yes"
-    return "part: both are listed" if found[:1] == wanted[:1] and found[-1:] == wanted[-1:] else f"lies: {found}"
+    return (
+        "part: both are listed" if found[:1] == wanted[:1] and found[-1:] == wanted[-1:] else f"lies: {found}"
+    )
 
 
 @check("wrong x-amz-checksum-sha256 of a part refused")
@@ -89,12 +93,16 @@ def part_checksum(s: Subject) -> str:
 @check("wrong SHA-256 of a part refused at Complete")
 def composite_checksum(s: Subject) -> str:
     key = "composite-sum"
-    upload = s.begin(key, ChecksumAlgorithm="SHA256")
+    opened: list[str] = []
+    outcome = attempt(lambda: opened.append(s.begin(key, ChecksumAlgorithm="SHA256")))
+    if outcome != "accepted":
+        return f"no: {outcome}"
+    upload = opened[0]
     right = b64(hashlib.sha256(TAIL).digest())
     sent: list[dict[str, Any]] = []
     outcome = attempt(lambda: sent.append(s.part(key, upload, 1, TAIL, ChecksumSHA256=right)))
     if outcome != "accepted":
-        return f"no: {outcome}"
+        return f"no: a right one is {outcome}"
     wrong = {**sent[0], "ChecksumSHA256": b64(hashlib.sha256(b"zz").digest())}
     completed = attempt(lambda: s.complete(key, upload, [wrong]))
     attempt(lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key=key, UploadId=upload))
@@ -183,19 +191,31 @@ def last_part_number(s: Subject) -> str:
     return "lies: accepted" if beyond == "accepted" else "yes"
 
 
+@check("parts of unequal size taken")
+def unequal_parts(s: Subject) -> str:
+    outcome = attempt(lambda: s.upload("unequal", BIG + TAIL, BIG, TAIL))
+    if outcome != "accepted":
+        return f"no: {outcome}"
+    return "yes" if s.get("unequal") == BIG + TAIL + BIG + TAIL else "lies: other bytes"
+
+
+def _fence(s: Subject, key: str) -> str:
+    s.put(key, b"first")
+    outcome = attempt(lambda: s.upload(key, TAIL, IfNoneMatch="*"))
+    if outcome == "accepted":
+        return "lies: replaced" if s.get(key) == TAIL else "lies: accepted and dropped"
+    fresh = attempt(lambda: s.upload(f"{key}-new", TAIL, IfNoneMatch="*"))
+    return "yes" if fresh == "accepted" else f"no: {fresh}"
+
+
 @check("create-if-absent on Complete (If-None-Match: *)")
 def complete_if_absent(s: Subject) -> str:
-    s.put("fenced-parts", b"first")
-    outcome = attempt(lambda: s.upload("fenced-parts", TAIL, IfNoneMatch="*"))
-    if outcome == "accepted":
-        return "lies: replaced" if s.get("fenced-parts") == TAIL else "lies: accepted and dropped"
-    fresh = attempt(lambda: s.upload("fenced-parts-new", TAIL, IfNoneMatch="*"))
-    return "yes" if fresh == "accepted" else f"no: {fresh}"
+    return _fence(s, "fenced-parts")
 
 
 @check("... one winner among concurrent completions", settled=False)
 def complete_if_absent_atomic(s: Subject) -> str:
-    if complete_if_absent(s) != "yes":
+    if _fence(s, "race-fenced-parts") != "yes":
         return "no: not honoured at all"
     doubles = 0
     with ThreadPoolExecutor(_CREATORS) as pool:
@@ -207,7 +227,7 @@ def complete_if_absent_atomic(s: Subject) -> str:
                 made.append((upload, [s.part(key, upload, 1, TAIL)]))
             won = list(
                 pool.map(
-                    lambda one, key=key: attempt(lambda: s.complete(key, one[0], one[1], IfNoneMatch="*")),  # type: ignore[misc]
+                    lambda one, key=key: attempt(lambda: s.complete(key, one[0], one[1], IfNoneMatch="*")),
                     made,
                 )
             )
@@ -230,13 +250,20 @@ def part_copy(s: Subject) -> str:
             CopySource={"Bucket": s.bucket, "Key": "copied/source"},
             CopySourceRange="bytes=10-5242999",
         )
-        made.append({"PartNumber": 1, "ETag": answer["CopyPartResult"]["ETag"]})
+        made.append({"PartNumber": 1, "ETag": answer.get("CopyPartResult", {}).get("ETag")})
 
     outcome = attempt(copy)
+    if outcome == "accepted" and made[0]["ETag"] is None:
+        attempt(
+            lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key="copied/target", UploadId=upload)
+        )
+        return "lies: the source is ignored, an empty part is stored"
     if outcome == "accepted":
         outcome = attempt(lambda: s.complete("copied/target", upload, made))
     if outcome != "accepted":
-        attempt(lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key="copied/target", UploadId=upload))
+        attempt(
+            lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key="copied/target", UploadId=upload)
+        )
         return f"no: {outcome}"
     return "yes" if s.get("copied/target") == (BIG + TAIL)[10:5_243_000] else "lies: other bytes"
 

@@ -19,7 +19,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qsl, quote, unquote
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from support.double_store import Bucket, Dialect, Memory, Object, Refusal, Upload
@@ -35,6 +35,13 @@ _CREDENTIAL = re.compile(
 )
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 _PAGE = 1000
+_SUBRESOURCES = frozenset(
+    {
+        "acl", "attributes", "cors", "delete", "encryption", "legal-hold", "lifecycle", "list-type", "location",
+        "notification", "object-lock", "partNumber", "policy", "publicAccessBlock", "replication", "restore",
+        "retention", "select", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions",
+    }
+)  # fmt: skip
 _XML_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
@@ -116,14 +123,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         length = self._sent.get("content-length")
         if length is None:
-            if "transfer-encoding" in self._sent:
-                self.close_connection = True
-                raise Refusal(411, "MissingContentLength")
-            return b""
+            return self._chunks() if "transfer-encoding" in self._sent else b""
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             self.close_connection = True
             raise Refusal(400, "IncompleteBody")
+        return body
+
+    def _chunks(self) -> bytes:
+        """A body in the chunks of HTTP itself; what stands inside them is the dialect's."""
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
         return body
 
     def _authorise(self, path: str, query: str, body: bytes) -> None:
@@ -172,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bucket(self, name: str, query: Mapping[str, str]) -> None:
         memory = self.server.double.memory
-        if self.command == "PUT" and not query:
+        if self.command == "PUT" and not query.keys() & _SUBRESOURCES:
             with memory.lock:
                 if name in memory.buckets:
                     raise Refusal(409, "BucketAlreadyOwnedByYou")
@@ -183,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         match self.command:
             case "HEAD":
                 return self._answer(200)
-            case "DELETE" if not query:
+            case "DELETE" if not query.keys() & _SUBRESOURCES:
                 with memory.lock:
                     if bucket.keys:
                         raise Refusal(409, "BucketNotEmpty")
@@ -201,10 +215,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._list_versions(bucket, query)
             case "GET" if query.get("list-type") == "2":
                 return self._list(bucket, query)
-        raise Refusal(501, "NotImplemented")
+        raise Refusal(501, "NotImplemented", f"{self.command} {sorted(query)}")
 
     def _list(self, bucket: Bucket, query: Mapping[str, str]) -> None:
-        prefix, after = query.get("prefix", ""), query.get("continuation-token") or query.get("start-after", "")
+        prefix, after = (
+            query.get("prefix", ""),
+            query.get("continuation-token") or query.get("start-after", ""),
+        )
         most = min(int(query.get("max-keys", _PAGE)), _PAGE)
         with self.server.double.memory.lock:
             current = {key: bucket.current(key) for key in bucket.keys if key.startswith(prefix)}
@@ -219,7 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
             for key, one in found[:most]
         )
         cut = len(found) > most
-        token = f"<NextContinuationToken>{self._text(found[most - 1][0])}</NextContinuationToken>" if cut else ""
+        token = (
+            f"<NextContinuationToken>{self._text(found[most - 1][0])}</NextContinuationToken>" if cut else ""
+        )
         self._xml(
             "ListBucketResult",
             f"<KeyCount>{len(found[:most])}</KeyCount><IsTruncated>{str(cut).lower()}</IsTruncated>"
@@ -264,14 +283,22 @@ class _Handler(BaseHTTPRequestHandler):
         match self.command:
             case "PUT" if "uploadId" in query:
                 upload = memory.upload(bucket, key, query["uploadId"])
+                source = self._sent.get("x-amz-copy-source")
+                if source is not None:
+                    body = self._copied(source)
                 part = memory.part(upload, int(query["partNumber"]), self._sent, body)
-                self._answer(200, {"etag": part.etag})
+                if source is None:
+                    self._answer(200, {"etag": part.etag})
+                else:
+                    self._xml("CopyPartResult", f"<ETag>{escape(part.etag)}</ETag>")
             case "POST" if "uploads" in query:
                 self._begin(name, bucket, key)
             case "POST" if "uploadId" in query:
                 wanted = _wanted(body)
                 made = memory.complete(bucket, key, query["uploadId"], self._sent, wanted)
-                self._xml("CompleteMultipartUploadResult", f"<ETag>{escape(made.etag)}</ETag>", _versions(made))
+                self._xml(
+                    "CompleteMultipartUploadResult", f"<ETag>{escape(made.etag)}</ETag>", _versions(made)
+                )
             case "DELETE" if "uploadId" in query:
                 memory.upload(bucket, key, query["uploadId"])
                 del bucket.uploads[query["uploadId"]]
@@ -280,16 +307,25 @@ class _Handler(BaseHTTPRequestHandler):
                 self._list_parts(memory.upload(bucket, key, query["uploadId"]))
             case "GET" if "tagging" in query:
                 self._tags(_there(bucket, key, None))
-            case "PUT" if not query:
+            case "PUT" if not query.keys() & _SUBRESOURCES and "x-amz-copy-source" not in self._sent:
                 made = memory.put(bucket, key, self._sent, body)
-                self._answer(200, {"etag": made.etag, **_versions(made), **memory.dialect.answer_headers(made)})
-            case "GET" | "HEAD" if set(query) <= {"versionId"}:
+                self._answer(
+                    200, {"etag": made.etag, **_versions(made), **memory.dialect.answer_headers(made)}
+                )
+            case "GET" | "HEAD" if query.keys() & _SUBRESOURCES <= {"versionId"}:
                 self._read(_there(bucket, key, query.get("versionId")))
-            case "DELETE" if set(query) <= {"versionId"}:
+            case "DELETE" if query.keys() & _SUBRESOURCES <= {"versionId"}:
                 memory.delete(bucket, key, query.get("versionId"))
                 self._answer(204)
             case _:
-                raise Refusal(501, "NotImplemented")
+                raise Refusal(501, "NotImplemented", f"{self.command} {sorted(query)}")
+
+    def _copied(self, source: str) -> bytes:
+        """The bytes that a part is copied from: an object of a bucket here, or a range of one."""
+        name, _, key = unquote(source.lstrip("/")).partition("/")
+        body = _there(self.server.double.memory.bucket(name), key, None).body
+        span = _RANGE.match(self._sent.get("x-amz-copy-source-range", ""))
+        return body[int(span[1]) : int(span[2]) + 1] if span and span[1] and span[2] else body
 
     def _begin(self, name: str, bucket: Bucket, key: str) -> None:
         memory = self.server.double.memory
@@ -333,7 +369,8 @@ class _Handler(BaseHTTPRequestHandler):
         span = _RANGE.match(self._sent.get("range", ""))
         if span is None or span.groups() == ("", ""):
             headers |= self.server.double.memory.dialect.answer_headers(found)
-            return self._answer(200, headers, found.body)
+            self._answer(200, headers, found.body)
+            return
         size = len(found.body)
         start = int(span[1]) if span[1] else max(0, size - int(span[2]))
         end = min(size, int(span[2]) + 1) if span[1] and span[2] else size
@@ -390,8 +427,8 @@ def _iso(at: datetime) -> str:
 
 def _wanted(body: bytes) -> list[tuple[int, str]]:
     try:
-        root = ElementTree.fromstring(body)
-    except ElementTree.ParseError:
+        root = ET.fromstring(body)
+    except ET.ParseError:
         raise Refusal(400, "MalformedXML") from None
     found = []
     for part in root:

@@ -10,6 +10,7 @@ From public documents alone, as of 2026-11-21:
   <https://github.com/gramps-project/gramps-web-api/pull/758>
 - Content-MD5 is verified, on parts too. <https://documentation.s3ns.fr/storage/docs/xml-api/put-object-multipart>
 - An object that went up in parts has no MD5, so its etag is opaque. Same page as above.
+- No part is copied from another object. <https://github.com/rclone/rclone/tree/master/backend/s3/provider>
 - There is no Amazon object lock: the headers are unknown here. Unfinished uploads do not expire.
 
 What the service does with If-None-Match on a write is not documented; the double ignores it, which is the worst.
@@ -33,6 +34,7 @@ _KNOWN = frozenset(
         "x-amz-acl",
         "x-amz-content-sha256",
         "x-amz-copy-source",
+        "x-amz-copy-source-range",
         "x-amz-date",
         "x-amz-metadata-directive",
         "x-amz-security-token",
@@ -49,12 +51,14 @@ class GcsDialect(Dialect):
     def check_request(self, method: str, headers: Mapping[str, str]) -> None:
         if headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
             raise Refusal(403, "SignatureDoesNotMatch")
+        if "x-amz-copy-source" in headers and "x-amz-copy-source-range" in headers:
+            raise Refusal(501, "NotImplemented", "no copy into a part")
         unknown = [
             name
             for name in headers
             if name.startswith("x-amz-") and name not in _KNOWN and not name.startswith("x-amz-meta-")
         ]
-        if unknown and method != "GET" and method != "HEAD":
+        if unknown and method not in {"GET", "HEAD"}:
             raise Refusal(400, "ExcessHeaderValues", ", ".join(unknown))
 
     def check_create(self, headers: Mapping[str, str], found: Object | None, *, multipart: bool) -> None:

@@ -252,9 +252,7 @@ class Memory:
             if not bucket.keys.get(key):
                 bucket.keys.pop(key, None)
 
-    def _store(
-        self, bucket: Bucket, key: str, headers: Mapping[str, str], body: bytes, etag: str
-    ) -> Object:
+    def _store(self, bucket: Bucket, key: str, headers: Mapping[str, str], body: bytes, etag: str) -> Object:
         made = Object(
             body=body,
             etag=etag,

@@ -58,7 +58,7 @@ class S3Server:
         name = f"{prefix}-{secrets.token_hex(6)}"
         client = self.client()
         try:
-            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+            client.create_bucket(Bucket=name, **({"ObjectLockEnabledForBucket": True} if lock else {}))
         finally:
             client.close()
         return name
@@ -83,7 +83,7 @@ class AzureServer:
             endpoint or self.endpoint,
             credential={"account_name": self.account, "account_key": self.account_key},
             retry_total=0,
-            **({} if self.ca_bundle is None else {"connection_verify": str(self.ca_bundle)}),
+            connection_verify=True if self.ca_bundle is None else str(self.ca_bundle),
         )
 
     def new_bucket(self, prefix: str = "test") -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ class S3Process(_Server):
     """
 
     server: S3Server
+
     def _describe(self) -> ServerProcess:
         (port,) = free_ports(1)
         server = S3Server(
@@ -118,7 +120,17 @@ class Nanio(S3Process):
 
     def _command(self, server: S3Server, port: int, data: Path) -> tuple[list[str], dict[str, str]]:
         return (
-            [_program("nanio"), "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data)],
+            [
+                _program("nanio"),
+                "serve",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--data-dir",
+                str(data),
+                "--no-access-log",
+            ],
             {"NANIO_ACCESS_KEY": server.access_key, "NANIO_SECRET_KEY": server.secret_key},
         )
 
@@ -127,11 +139,19 @@ class LocalBucket(S3Process):
     """localbucket: drops metadata, lists no parts, and shows a put that was cut."""
 
     def _command(self, server: S3Server, port: int, data: Path) -> tuple[list[str], dict[str, str]]:
-        return [_program("localbucket"), "--port", str(port), str(data)], {}
+        return [_program("localbucket"), "--host", "127.0.0.1", "--port", str(port), str(data)], {}
 
 
 class VersityGateway(S3Process):
     """The Versity S3 Gateway over a directory, with what a file system cannot hold beside it."""
+
+    @staticmethod
+    def version() -> str:
+        """The version that is built here, as its module is pinned."""
+        pins = (_ROOT / "tests/servers/go/go.mod").read_text("utf-8")
+        found = re.search(r"^\s*github\.com/versity/versitygw v(\S+)", pins, re.MULTILINE)
+        assert found is not None
+        return found[1]
 
     def _name(self) -> str:
         return "versitygw"
@@ -174,6 +194,9 @@ SERVERS.update(
         "nanio": _missing("nanio", _SERVERS),
         "localbucket": _missing("localbucket", _SERVERS),
         "versitygw": _missing("versitygw", "scripts/lib/go-programs"),
+        # Doubles run within the tests, so they are never missing.
+        "double_gcs": lambda: None,
+        "double_outscale": lambda: None,
     }
 )
 

@@ -85,13 +85,13 @@ def juicefs(hostile: Callable[[str], S3Server]) -> S3Server:
 
 @pytest.fixture(scope="session")
 def nanio(hostile: Callable[[str], S3Server]) -> S3Server:
-    """nanio."""
+    """The server `nanio`."""
     return hostile("nanio")
 
 
 @pytest.fixture(scope="session")
 def localbucket(hostile: Callable[[str], S3Server]) -> S3Server:
-    """localbucket."""
+    """The server `localbucket`."""
     return hostile("localbucket")
 
 

@@ -114,9 +114,7 @@ class Cell:
     outcomes: dict[str, str] = field(default_factory=dict)
 
 
-def run_cell(
-    root: Path, server: S3Server, *, mode: Mode, profile: str, objects: Mapping[str, str]
-) -> Cell:
+def run_cell(root: Path, server: S3Server, *, mode: Mode, profile: str, objects: Mapping[str, str]) -> Cell:
     """Plan and run one wave.
 
     Args:
@@ -157,7 +155,11 @@ class _Run:
     def run(self) -> Cell:
         with closing(self._source.client()) as client:
             for name, key in self._objects.items():
-                more = {"Metadata": {"site": "h-7"}, "ContentType": "application/dicom"} if "meta" in name else {}
+                more = (
+                    {"Metadata": {"site": "h-7"}, "ContentType": "application/dicom"}
+                    if "meta" in name
+                    else {}
+                )
                 client.put_object(Bucket=self._buckets[0], Key=key, Body=self._bodies[name], **more)
         if "taken" in self._objects:
             with closing(self._target.client()) as client:
@@ -166,7 +168,6 @@ class _Run:
             return self._run()
         except (StoreError, MigrationError) as error:
             # What the command would print and exit with, before or instead of moving anything.
-            assert error.exit_code != 0
             outcome = f"not begun: {_plain(error)}"
             return Cell(exit_code=error.exit_code, outcomes=dict.fromkeys(self._objects, outcome))
 
@@ -275,7 +276,9 @@ class _Run:
     def _described(self, name: str) -> bool:
         with closing(self._target.client()) as client:
             head = client.head_object(Bucket=self._buckets[1], Key=self._target_key(name))
-        return head.get("Metadata", {}).get("site") == "h-7" and head["ContentType"] == "application/dicom"
+        return bool(
+            head.get("Metadata", {}).get("site") == "h-7" and head["ContentType"] == "application/dicom"
+        )
 
 
 def _body(name: str) -> bytes:

@@ -16,7 +16,7 @@ __all__ = ["MATRIX", "SERVERS_SEEN", "Record"]
 
 _FOLDER = Path(__file__).parents[1] / "hostile"
 SERVERS_SEEN = _FOLDER / "servers.json"
-"""Server → `title`, `version` and, under `checks`, check → what was seen."""
+"""`titles` of the checks, `order` of the servers, and of each under `servers` its `title`, `version` and `checks`."""
 MATRIX = _FOLDER / "matrix.json"
 """Server → `profile/mode` → object → how it ended."""
 
@@ -28,7 +28,7 @@ class Record:
         self._path = path
         self.writing = os.environ.get("HAVRE_RECORD") == "1"
 
-    def hold(self, *names: str, seen: str, may_be: tuple[str, ...] = ()) -> None:
+    def hold(self, *names: str, seen: Any, may_be: tuple[Any, ...] = ()) -> None:
         """Compare what was seen with the record, or write it down.
 
         Args:
@@ -37,10 +37,10 @@ class Record:
             may_be: Further values of the record that this does not contradict.
         """
         if not self.writing:
-            known = self._read()
+            known: Any = self._read()
             for name in names:
                 known = known.get(name, {}) if isinstance(known, dict) else {}
-            assert known in (seen, *may_be), (
+            assert known == seen or known in may_be, (
                 f"{self._path.name}, {' / '.join(names)}: recorded {known or 'nothing'!r}, seen {seen!r}; if the new "
                 "one is right, run this test with HAVRE_RECORD=1, then scripts/regenerate"
             )

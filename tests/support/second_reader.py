@@ -3,8 +3,8 @@
 apache-libcloud speaks to S3 and Azure Blob with its own signatures, requests and parsing. It is used here to read and
 for nothing else, with what it was seen to do:
 
-- It rewrites keys: an object asked for as `a//b` is fetched as `a/b`. `SecondReader` refuses such keys instead of
-  reading another object. *libcloud 3.9.1.*
+- It rewrites keys: an object asked for as `a//b` or `a/./b` is fetched as `a/b`. `SecondReader` refuses such keys
+  instead of reading another object. *libcloud 3.9.1.*
 - Its listing fails on SeaweedFS (501 to `list-type=1`), so nothing here lists with it: callers bring keys. *Same.*
 - Its Azure driver speaks the version of 2018-11-09.
 """
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,10 @@ from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExis
 from support.endpoints import AzureServer, S3Server
 
 __all__ = ["KeyRewritten", "SecondReader", "open_crypt4gh"]
+
+# Neither is typed.
+_AZURE: Any = AzureBlobsStorageDriver
+_S3: Any = S3StorageDriver
 
 
 class KeyRewritten(ValueError):
@@ -44,14 +50,15 @@ class SecondReader:
             "secure": parts.scheme == "https",
             "timeout": 60,
         }
-        if isinstance(server, AzureServer):
-            self._driver: Any = AzureBlobsStorageDriver(key=server.account, secret=server.account_key, **place)
-        else:
-            self._driver = S3StorageDriver(
-                key=server.access_key, secret=server.secret_key, region=server.region, **place
-            )
         self._authority: Path | None = server.ca_bundle
         self._bucket = bucket
+        with self._trusting():
+            if isinstance(server, AzureServer):
+                self._driver: Any = _AZURE(key=server.account, secret=server.account_key, **place)
+            else:
+                self._driver = _S3(
+                    key=server.access_key, secret=server.secret_key, region=server.region, **place
+                )
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes, or None where there is none.
@@ -59,9 +66,9 @@ class SecondReader:
         Raises:
             KeyRewritten: libcloud would ask for another key.
         """
-        if key != "/".join(piece for piece in key.split("/") if piece):
-            raise KeyRewritten("libcloud drops empty pieces of a key")
-        with self._trust():
+        if key != "/".join(piece for piece in key.split("/") if piece not in {"", ".", ".."}):
+            raise KeyRewritten("libcloud drops pieces of a key that are empty or dots")
+        with self._trusting():
             try:
                 found = self._driver.get_object(self._bucket, key)
             except (ObjectDoesNotExistError, ContainerDoesNotExistError):
@@ -74,24 +81,16 @@ class SecondReader:
         body = self.read(key)
         return None if body is None else hashlib.sha256(body).hexdigest()
 
-    def _trust(self) -> Any:
-        return _Trusting(self._authority)
-
-
-class _Trusting:
-    """libcloud knows one file of authorities for the whole process."""
-
-    def __init__(self, authority: Path | None) -> None:
-        self._authority = authority
-        self._before: Any = None
-
-    def __enter__(self) -> None:
-        self._before = libcloud.security.CA_CERTS_PATH
+    @contextmanager
+    def _trusting(self) -> Iterator[None]:
+        """Libcloud knows one file of authorities for the whole process, and reads its name when it connects."""
+        before = libcloud.security.CA_CERTS_PATH
         if self._authority is not None:
             libcloud.security.CA_CERTS_PATH = str(self._authority)
-
-    def __exit__(self, *_: object) -> None:
-        libcloud.security.CA_CERTS_PATH = self._before
+        try:
+            yield
+        finally:
+            libcloud.security.CA_CERTS_PATH = before
 
 
 def open_crypt4gh(sealed: bytes, private: bytes) -> bytes:
@@ -105,5 +104,7 @@ def open_crypt4gh(sealed: bytes, private: bytes) -> bytes:
         ValueError: It cannot be opened with this key.
     """
     out = io.BytesIO()
+    # It writes a line for each header packet that is for somebody else, and our padding has a hundred of them.
+    logging.getLogger("crypt4gh").setLevel(logging.CRITICAL)
     crypt4gh.lib.decrypt([(0, private, None)], io.BytesIO(sealed), out)
     return out.getvalue()
