@@ -15,6 +15,7 @@ from support.servers import (
     start_moto,
     start_seaweedfs,
 )
+from support.swift import Swift, SwiftKeystone, SwiftServer
 
 pytest_plugins = ["support.hostile_fixtures", "support.sftp_fixtures"]
 
@@ -76,3 +77,25 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     require_server("moto")
     with start_moto(tmp_path_factory.mktemp("moto")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """A Swift with temp auth that the whole session shares; take a container of your own with `new_bucket()`."""
+    require_server("swift")
+    with Swift(tmp_path_factory.mktemp("swift")) as running:
+        yield running.server
+
+
+@pytest.fixture(scope="session", name="swift-s3api")
+def swift_s3api(swift: SwiftServer) -> S3Server:
+    """The same Swift as a client of S3 sees it."""
+    return swift.s3
+
+
+@pytest.fixture(scope="session")
+def swift_keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftKeystone]:
+    """A Swift with a Keystone of its own that the whole session shares."""
+    require_server("swift_keystone")
+    with SwiftKeystone(tmp_path_factory.mktemp("swift-keystone")) as running:
+        yield running

@@ -152,17 +152,27 @@ class SwiftDriver:
                 yield found
 
     def _seen(self, listed: ObjectMeta) -> ObjectMeta | None:
-        """What a read of a listed thing would give; None if it is gone (and it is no link to nothing)."""
+        """What a read of a listed thing would give; None if it is gone."""
         try:
             found = self._look(listed.key, listed.version)
         except SwiftFailure as failure:
             if failure.status != _NOT_FOUND:
                 raise
-            # Expired or deleted meanwhile, or a link whose end is gone: the latter is something, and no object.
-            return None if listed.claims else replace(listed, kind=Kind.NOT_A_FILE)
+            return self._without_end(listed)
         return replace(
             found, attributes=None, modified_at=listed.modified_at, version=listed.version or found.version
         )
+
+    def _without_end(self, listed: ObjectMeta) -> ObjectMeta | None:
+        """A link or manifest whose end is not there, which is something and no object; None if it went itself."""
+        query = {"multipart-manifest": "get", "symlink": "get", **_version_query(listed.version)}
+        try:
+            self._http.request("HEAD", self._container, listed.key, query=query)
+        except SwiftFailure as failure:
+            if failure.status != _NOT_FOUND:
+                raise
+            return None
+        return replace(listed, kind=Kind.NOT_A_FILE)
 
     def list_extras(self, prefix: str) -> Iterator[Extra]:
         """Old versions and delete markers.
