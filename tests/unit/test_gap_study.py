@@ -14,7 +14,7 @@ from providers.gap.study import newest_fact, offers, rank
 from providers.profile import Certificate, Fact, Profile, list_profiles, load_profile
 from providers.profile_spec import SECTIONS, Status
 from support.made_profiles import a_certificate, a_fact, a_profile
-from support.made_studies import DAY, made_study
+from support.made_studies import BLUEPRINT, DAY, made_study
 
 BLUEPRINTS = [load_blueprint(name) for name in list_blueprints()]
 GOOD_STATUSES = [status for status in Status if status is not Status.NOT_FOUND]
@@ -215,6 +215,17 @@ def test_rows_come_with_the_least_to_close_first():
     assert rows[0].gaps == ()
     weights = [(row.points(Level.MUST), row.points(Level.SHOULD)) for row in rows]
     assert weights == sorted(weights)
+
+
+def test_a_small_must_outweighs_a_large_should():
+    """An offer that lacks a should comes before one that lacks a must, however small."""
+    held = {name: a_fact(value) for name, value in GOOD.items()}
+    regions = {"a": a_fact("FR")}
+    no_gpu = a_profile("no-gpu", held | {"services.gpu": a_fact(False)}, regions=regions)
+    no_pilot = a_profile("an-idle-pilot", held | {"services.bastion": a_fact(False)}, regions=regions)
+    rows = study(load_blueprint(BLUEPRINT), [no_pilot, no_gpu], as_of=DAY).rows
+    assert [(row.name, row.points(Level.SHOULD)) for row in rows] == [("no-gpu", 9), ("an-idle-pilot", 0)]
+    assert rows[0].points(Level.MUST) + 1 == rows[1].points(Level.MUST)
 
 
 def test_gaps_come_with_the_smallest_effort_first():
