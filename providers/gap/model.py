@@ -11,7 +11,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from providers.gap.query import Query, Quote
+from providers.gap.answer import Quote
+from providers.gap.query import Query
 from providers.profile_spec import Status
 
 __all__ = [

@@ -11,7 +11,7 @@ from providers.gap.words import WORDS, colon, kind_of, level_word, mark_of, quot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from providers.gap.query import Quote
+    from providers.gap.answer import Quote
 
 __all__ = ["row_lines", "table_lines", "to_json", "to_svg"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from providers.gap.answer import Answer, Verdict, ask
 from providers.gap.model import Blueprint, Cell, Effort, Need, Row, State, Study, Text
-from providers.gap.query import Answer, Verdict, ask
 from providers.profile_spec import KINDS
 
 if TYPE_CHECKING:

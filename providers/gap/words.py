@@ -10,7 +10,7 @@ from providers.profile_spec import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from providers.gap.query import Quote
+    from providers.gap.answer import Quote
     from providers.profile_read import FactValue
 
 __all__ = [

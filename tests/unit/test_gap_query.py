@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from providers.errors import ConfigInvalid
-from providers.gap.query import Answer, Verdict, ask, parse_query
+from providers.gap.answer import Answer, Verdict, ask
+from providers.gap.query import parse_query
 from providers.profile import Profile
 from providers.profile_spec import Status
 from support.made_profiles import a_certificate, a_fact, a_profile
