@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from botocore.exceptions import ClientError
+
 from providers.drivers.s3_headers import kind_of
 from providers.drivers.s3_xml import Document, XmlInvalid, decoder, parse
 from providers.errors import ConfigInvalid
@@ -123,7 +125,13 @@ def uploads(client: S3Client, prefix: str) -> Iterator[UploadRef]:
     markers: dict[str, str] = {}
     while True:
         query = {"uploads": "", "prefix": prefix, "max-uploads": str(_MOST), **markers}
-        document = _ask(client, "ListMultipartUploads", query, "ListMultipartUploadsResult")
+        try:
+            document = _ask(client, "ListMultipartUploads", query, "ListMultipartUploadsResult")
+        except ClientError as error:
+            # What rclone says of a bucket without any; a bucket that is not there is NoSuchBucket there too.
+            if error.response.get("Error", {}).get("Code") == "NoSuchUpload":
+                return
+            raise
         for name, fields in document.records:
             # Some stores take the prefix as a hint only, and a sweep must not meet a neighbour's upload.
             if name == "Upload" and _field(fields, "Key").startswith(prefix):
