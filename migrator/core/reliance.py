@@ -52,7 +52,7 @@ _ALWAYS: Final = (
 _PARTS: Final = (
     Reliance("upload", "the target does not make one object of equal parts", _BROKEN),
     Reliance("read-span", "the target gives another span than was asked for", _BROKEN),
-    Reliance("upload-aborted", "the target shows what was aborted", _BROKEN),
+    Reliance("upload-aborted", "the target does not give up an upload that is aborted", _BROKEN),
 )
 _UNRULED_KEYS: Final = (
     "spaces", "accents", "decomposed", "scripts", "emoji", "query-signs", "quotes", "long-piece",

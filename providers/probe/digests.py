@@ -11,10 +11,10 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from providers.drivers.s3_xml import XmlInvalid, parse
 from providers.model import Key, RawAnswer, UploadId
 from providers.probe.exam import NotTried
 from providers.probe.objects import BODY
+from providers.probe.wire import begin, complete, refused, told
 from providers.probe.workplace import sha256
 
 if TYPE_CHECKING:
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
     from providers.probe.exam import Exam
 
-__all__ = ["begin", "refused", "run", "told"]
+__all__ = ["run"]
 
 _OTHER: Final = b"these are not the bytes that were sent\n"
 _SHA256: Final = "x-amz-checksum-sha256"
 _S3: Final = ("md5", "sha256", "payload-hash", "trailer", "part-md5", "part-sha256")
 _AZURE: Final = ("md5", "part-md5", "part-crc64")
-_SAYS_NOTHING: Final = frozenset({401, 403, 429, 500, 502, 503, 504})
 _BLOCK: Final = b64encode(b"havre:" + b"0" * 32 + b":000001").decode()
 
 
@@ -53,46 +52,6 @@ def run(exam: Exam) -> None:
         exam.skip("the protocol carries no digest of a request", *_S3, "part-crc64")
 
 
-def told(answer: RawAnswer) -> str:
-    """An answer in words."""
-    return f"{answer.status} {answer.code}".strip() if answer.code != str(answer.status) else answer.code
-
-
-def refused(answer: RawAnswer, *, forbidding: bool = False) -> bool:
-    """Whether the store refused what it was sent.
-
-    Args:
-        answer: Its answer.
-        forbidding: 403 is a refusal of this request, too.
-
-    Raises:
-        NotTried: It refused for reasons that say nothing of the request.
-    """
-    if answer.accepted:
-        return False
-    if answer.status in _SAYS_NOTHING and not (forbidding and answer.status == 403):
-        raise NotTried(f"the store answered {told(answer)}, which says nothing of this")
-    return True
-
-
-def begin(exam: Exam, name: str, headers: Mapping[str, str] | None = None) -> tuple[Key, UploadId]:
-    """CreateMultipartUpload with headers of the probe's own.
-
-    Raises:
-        NotTried: The store opens no such upload.
-    """
-    key = exam.place.noted(name)
-    answer = exam.place.send("POST", key, query={"uploads": ""}, headers=headers)
-    if not answer.accepted:
-        raise NotTried(f"no such upload can be begun: {told(answer)}")
-    try:
-        upload = UploadId(parse(answer.body).values["UploadId"])
-    except (XmlInvalid, KeyError):
-        raise NotTried("the store names no upload id") from None
-    exam.place.opened(key, upload)
-    return key, upload
-
-
 def _b64(data: bytes) -> str:
     return b64encode(data).decode()
 
@@ -105,6 +64,7 @@ class _S3Digests:
     def __init__(self, exam: Exam) -> None:
         self._exam = exam
         self._place = exam.place
+        self._etag = ""
 
     def md5(self) -> tuple[bool, str]:
         return self._object("md5", {"content-md5": _md5(BODY)}, {"content-md5": _md5(_OTHER)})
@@ -140,7 +100,12 @@ class _S3Digests:
         except NotTried as reason:
             return False, str(reason)
         right, wrong = _b64(sha256(BODY)), _b64(sha256(_OTHER))
-        return self._part(key, upload, {_SHA256: right}, {_SHA256: wrong})
+        looked, words = self._part(key, upload, {_SHA256: right}, {_SHA256: wrong})
+        if looked:
+            ended = complete(self._exam, key, upload, [(self._etag, right)])
+            if refused(ended):
+                return False, f"no completion that names digests: {told(ended)}"
+        return looked, words
 
     def _object(self, name: str, right: Mapping[str, str], wrong: Mapping[str, str]) -> tuple[bool, str]:
         first = self._place.send("PUT", self._place.noted(f"{name}-right"), headers=right, body=BODY)
@@ -166,6 +131,7 @@ class _S3Digests:
         first = send(1, right)
         if refused(first):
             return False, f"a right one is refused: {told(first)}"
+        self._etag = first.headers.get("etag", "")
         answer = send(2, wrong)
         if refused(answer):
             return True, told(answer)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from providers.errors import KeyRefused, StoreError
+from providers.errors import KeyRefused, StoreError, Throttled
 from providers.probe.awkward import AWKWARD
 from providers.probe.catalogue import KEY_CHECK
-from providers.probe.digests import told
 from providers.probe.exam import NotTried, broken_off
+from providers.probe.wire import told
 
 if TYPE_CHECKING:
     from providers.model import Key
@@ -42,6 +42,10 @@ class _Keys:
                 self._place.put(name, body)
             kept = all(self._place.read(name) == body for name, body in bodies.items())
         except StoreError as error:
+            if isinstance(error.__cause__, Throttled):
+                raise
+            if broken_off(error):
+                self._store.check()
             return False, error.message
         return kept, "" if kept else "other bytes came back"
 

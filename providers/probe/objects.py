@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BODY", "race", "run", "stale"]
 
 BODY: Final = b"havre probe: the quick brown fox jumps over the lazy dog\n"
-_ORDER: Final = ("A", "_", "a", "a-", "a/b", "é")
+_ORDER: Final = ("A", "_", "a-", "a/b", "é")
 _WAIT: Final = 60.0
 
 
@@ -76,6 +76,8 @@ def race(exam: Exam, prepare: Callable[[int, int], Callable[[], bool]]) -> tuple
             several += won > 1
             none += won == 0
             most = max(most, won)
+    if none == rounds:
+        raise NotTried("nobody won in any round, so that nothing can be said of the others")
     words = f"{several} of {rounds} rounds of {creators} with more than one winner"
     if most > 1:
         words += f", up to {most}"
@@ -112,7 +114,7 @@ class _Objects:
         return size == len(BODY), "" if size == len(BODY) else f"listed size: {size}"
 
     def order(self) -> tuple[bool, str]:
-        names = [name for name in _ORDER if self._can.keys_nest or "/" not in name]
+        names = list(_ORDER)
         if self._can.keys_fold_case:
             names.remove("A")
         for name in names:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from providers.drivers.s3_xml import XmlInvalid, parse
-from providers.probe.digests import begin, refused, told
 from providers.probe.exam import NotTried
 from providers.probe.objects import BODY, race, stale
+from providers.probe.wire import begin, complete, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from providers.model import Key, RawAnswer, UploadId
+    from providers.model import Key, UploadId
     from providers.probe.exam import Exam
 
 __all__ = ["run"]
@@ -103,7 +103,7 @@ class _S3:
     def complete_fence(self) -> tuple[bool, str]:
         self._place.put("complete-fence", b"first")
         key, upload = begin(self._exam, "complete-fence")
-        answer = self._complete(key, upload, [self._part(key, upload, 1, BODY)], _ABSENT)
+        answer = complete(self._exam, key, upload, [self._part(key, upload, 1, BODY)], _ABSENT)
         if not refused(answer):
             return False, "completed over an object"
         kept = self._place.read("complete-fence") == b"first"
@@ -113,22 +113,22 @@ class _S3:
         def prepare(number: int, creator: int) -> Callable[[], bool]:
             key, upload = begin(self._exam, f"complete-race/{number}")
             etags = [self._part(key, upload, 1, str(creator).encode() * 2000)]
-            return lambda: self._complete(key, upload, etags, _ABSENT).accepted
+            return lambda: complete(self._exam, key, upload, etags, _ABSENT).accepted
 
         return race(self._exam, prepare)
 
     def complete_twice(self) -> tuple[bool, str]:
         key, upload = begin(self._exam, "completed-twice")
         etags = [self._part(key, upload, 1, BODY)]
-        first = self._complete(key, upload, etags)
+        first = complete(self._exam, key, upload, etags)
         if refused(first):
             raise NotTried(f"not even the first is taken: {told(first)}")
-        second = self._complete(key, upload, etags)
+        second = complete(self._exam, key, upload, etags)
         return not refused(second), told(second)
 
     def complete_etag(self) -> tuple[bool, str]:
         key, upload = begin(self._exam, "complete-etag")
-        answer = self._complete(key, upload, [self._part(key, upload, 1, BODY)])
+        answer = complete(self._exam, key, upload, [self._part(key, upload, 1, BODY)])
         if refused(answer):
             raise NotTried(f"no upload is completed: {told(answer)}")
         try:
@@ -140,31 +140,9 @@ class _S3:
             return True, ""
         return False, "HEAD tells another one" if etag.strip('"') else "it tells none"
 
-    def _part(self, key: Key, upload: UploadId, number: int, body: bytes) -> str:
+    def _part(self, key: Key, upload: UploadId, number: int, body: bytes) -> tuple[str, str]:
         query = {"partNumber": str(number), "uploadId": upload}
         answer = self._place.send("PUT", key, query=query, body=body)
         if not answer.accepted:
             raise NotTried(f"a part is refused: {told(answer)}")
-        return answer.headers.get("etag", "")
-
-    def _complete(
-        self, key: Key, upload: UploadId, etags: Sequence[str], headers: Mapping[str, str] | None = None
-    ) -> RawAnswer:
-        parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(etag)}</ETag></Part>"
-            for number, etag in enumerate(etags, 1)
-        )
-        body = (
-            '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-            f"{parts}</CompleteMultipartUpload>"
-        )
-        answer = self._place.send(
-            "POST", key, query={"uploadId": upload}, headers=headers, body=body.encode()
-        )
-        if answer.accepted:
-            self._place.forget(key, upload)
-        return answer
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return answer.headers.get("etag", ""), ""

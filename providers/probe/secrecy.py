@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from providers.probe.digests import refused, told
 from providers.probe.exam import NotTried
 from providers.probe.objects import BODY
+from providers.probe.wire import refused, told
 
 if TYPE_CHECKING:
     from providers.model import RawAnswer

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from providers.errors import NotFound, StoreError
+from providers.errors import NotFound, StoreError, UploadLost
 from providers.model import NO_ATTRIBUTES, Attributes, Key, PutOptions, RawAnswer, Span, UploadId, VersionId
 
 if TYPE_CHECKING:
@@ -108,13 +108,7 @@ class Workplace:
         """Remove what was written, versions included; returns how many things stay."""
         # Objects first: Azure discards no blocks behind a blob that is visible.
         left = self._remove(dict.fromkeys(self._written))
-        for key, upload in self._uploads:
-            try:
-                self.store.abort_upload(key, upload)
-            except NotFound:
-                pass
-            except StoreError as error:
-                left += error.code != "upload-lost"
+        left += sum(not self._abort(key, upload) for key, upload in self._uploads)
         with suppress(StoreError):
             # The listing was tried before; here it only finds what a refused or renamed write left.
             left += self._remove(dict.fromkeys(one.key for one in list(self.store.list(self.prefix))))
@@ -122,25 +116,44 @@ class Workplace:
             left += self._remove_versions()
         return left
 
+    def _abort(self, key: Key, upload: UploadId) -> bool:
+        """Give an upload up; a store that cannot list its parts may still do that much."""
+        try:
+            self.store.abort_upload(key, upload)
+        except (NotFound, UploadLost):
+            return True
+        except StoreError:
+            with suppress(StoreError):
+                return self.store.raw("DELETE", key, query={"uploadId": upload}).accepted
+            return False
+        return True
+
     def _remove(self, keys: Mapping[Key, None]) -> int:
         left = 0
         for key in keys:
             if self.store.check_key(key) is not None:
-                left += self._remove_raw(key)
+                self._remove_raw(key)
                 continue
             try:
                 self.store.delete(key)
             except NotFound:
                 pass
             except StoreError:
-                left += 1
+                left += self._stays(key)
         return left
 
-    def _remove_raw(self, key: Key) -> int:
+    def _stays(self, key: Key) -> bool:
+        """Whether there is something under a key that could not be deleted: a store may refuse the key itself."""
+        try:
+            self.store.head(key)
+        except StoreError:
+            return False
+        return True
+
+    def _remove_raw(self, key: Key) -> None:
         """Delete a key that the profile does not let a driver speak of; one that is not there is no matter."""
         with suppress(StoreError):
             self.store.raw("DELETE", key)
-        return 0
 
     def _remove_versions(self) -> int:
         """Remove old versions and delete markers; how many stay is looked up, not believed."""

@@ -15,6 +15,7 @@ from providers.layers.retry import RetryPolicy
 from providers.location import Location
 from providers.model import Key
 from providers.opening import open_store
+from providers.probe.catalogue import CHECKS
 from providers.probe.exam import ProbeOptions, probe
 from providers.probe.report import Line, ProbeReport
 from providers.probe.verdict import Outcome
@@ -132,7 +133,7 @@ def test_seaweedfs_is_what_its_profile_says(bench: Bench, seaweedfs: S3Server) -
     assert report.server is not None
     assert "seaweed" in report.server.lower()
     assert report.left == 0
-    assert set(bench.said) == set(found)
+    assert set(bench.said) == set(found) == set(CHECKS)
     untouched(store)
 
 
@@ -256,6 +257,7 @@ def test_directory_is_what_its_profile_says(tmp_path: Path) -> None:
     for name in ("put-race", "complete-race", "parts-1001", "upload"):
         assert found[name].seen.value is True, name
     assert report.server is None
+    assert set(found) == set(CHECKS)
     assert files_under(tmp_path) == ["data"]
 
 
