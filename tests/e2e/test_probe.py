@@ -149,3 +149,27 @@ def test_wave_is_refused_that_relies_on_what_was_seen_broken(tmp_path: Path, rcl
     claiming(tmp_path, "false")
     done = havre("migrate", "w.toml", "-q")
     assert "2 stored and verified" in done.stdout
+
+
+@pytest.mark.server("moto")
+def test_run_takes_its_target_as_it_was_seen(tmp_path: Path, moto: S3Server) -> None:
+    """Digests that nobody verifies end a wave that wants them, and no other: that one reads everything back."""
+    claiming(tmp_path, "true")
+    bucket = moto.new_bucket()
+    (tmp_path / "havre.toml").write_text(
+        f'[sites.lab]\nprofile = "./own.toml"\nendpoint = "{moto.endpoint}"\nregion = "{moto.region}"\n'
+        'access_key_env = "A"\nsecret_key_env = "S"\n'
+    )
+    havre = Command(tmp_path, A=moto.access_key, S=moto.secret_key)
+    report = havre.json("doctor", f"lab:{bucket}", "--probe", "--rounds", "1", "-q", code=13)
+    assert {"sha256", "part-sha256"} <= {
+        one["id"] for one in report["checks"] if one["outcome"] == "contradicts"
+    }
+    made = plan(havre, f"lab:{bucket}/data")
+    assert made["probe"]["broken"] == []
+    refused = havre("migrate", "w.toml", "-q", "--verify", "store-checksum", code=13)
+    assert "digest is another" in refused.stderr
+    done = havre("migrate", "w.toml", "-q")
+    assert "2 stored and verified" in done.stdout
+    again = havre("verify", "w.toml", "-q", "--level", "store-checksum", code=13)
+    assert "does not verify a checksum of ours" in again.stderr
