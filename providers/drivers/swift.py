@@ -117,7 +117,9 @@ class SwiftDriver:
         objects, even none, and go on.
         """
         versioned = self._is_versioned()
-        page, following = self._page(prefix, token, min(limit, self.capabilities.list_limit), versioned=versioned)
+        page, following = self._page(
+            prefix, token, min(limit, self.capabilities.list_limit), versioned=versioned
+        )
         return Page(entries=tuple(self._current(page)), next_token=following)
 
     def _page(
@@ -205,7 +207,7 @@ class SwiftDriver:
         try:
             return self._read(key, span, pin, into)
         except SwiftFailure as failure:
-            if failure.status != 412:  # noqa: PLR2004 - a condition that does not hold
+            if failure.status != 412:
                 raise
             # Of an object that is gone, some versions of the service say the same: a look tells the two apart.
             self.head(key, version=pin.version)

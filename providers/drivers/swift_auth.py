@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,6 +84,7 @@ class Auth(ABC):
         """PEM file of the authorities to trust; None = the usual ones."""
         return self._settings.ca_bundle
 
+    @abstractmethod
     def close(self) -> None:
         """Release connections."""
 
@@ -146,12 +148,15 @@ class Keystone(Auth):
         files = None if settings.clouds_file is None else [settings.clouds_file]
         if files is not None and not Path(files[0]).is_file():
             raise ConfigInvalid(f"there is no file {files[0]}, which OS_CLIENT_CONFIG_FILE names")
-        named = {} if settings.region is None else {"region_name": settings.region}
+        named: dict[str, Any] = {} if settings.region is None else {"region_name": settings.region}
         try:
-            # What OS_* variables say must not outvote the cloud that the site names.
-            config = OpenStackConfig(config_files=files, load_envvars=False)
-            region = config.get_one(cloud=settings.cloud, **named)
-            session = region.get_session()
+            with warnings.catch_warnings():
+                # What the library will drop one day (statistics, of all things) is no news to our users.
+                warnings.filterwarnings("ignore", module="openstack")
+                # What OS_* variables say must not outvote the cloud that the site names.
+                config = OpenStackConfig(config_files=files, load_envvars=False)
+                region = config.get_one(cloud=settings.cloud, **named)
+                session = region.get_session()
         except Exception as error:
             raise translate(error) from error
         verify, _ = region.get_requests_verify_args()

@@ -91,7 +91,9 @@ def classify(failure: SwiftFailure) -> StoreError:
     """The error for what the service answered."""
     status = failure.status
     if failure.quota:
-        return LocalStorageFull("the quota of the account or container is full", hint=_QUOTA_HINT, status=status)
+        return LocalStorageFull(
+            "the quota of the account or container is full", hint=_QUOTA_HINT, status=status
+        )
     known = _BY_OPERATION.get((failure.operation, status)) or _STATUSES.get(status)
     if known is None and status >= _SERVER_ERROR:
         asked = failure.retry_after is not None
@@ -145,7 +147,9 @@ def _from_sdk(error: Exception) -> StoreError:
         return _no_object_store()
     if isinstance(error, (ka.ConnectionError, ka.DiscoveryFailure)):
         return Unavailable("Keystone cannot be reached")
-    if isinstance(error, (os_.ConfigException, ka.MissingRequiredOptions, ka.OptionError, ka.NoMatchingPlugin)):
+    if isinstance(
+        error, (os_.ConfigException, ka.MissingRequiredOptions, ka.OptionError, ka.NoMatchingPlugin)
+    ):
         return ConfigInvalid(
             "clouds.yaml does not describe this cloud completely",
             hint="check auth_type and auth of the cloud that this site names",

@@ -108,7 +108,9 @@ def _metadata_reasons(metadata: Mapping[str, str]) -> list[str]:
     if any(value > _MAX_VALUE for _, value in sizes):
         reasons.append(f"a metadata value is longer than the {_MAX_VALUE} bytes Swift takes")
     if len(metadata) > _MAX_COUNT:
-        reasons.append(f"there are {len(metadata)} pieces of metadata, more than the {_MAX_COUNT} Swift takes")
+        reasons.append(
+            f"there are {len(metadata)} pieces of metadata, more than the {_MAX_COUNT} Swift takes"
+        )
     total = sum(name + value for name, value in sizes)
     if total > _MAX_METADATA:
         reasons.append(f"the metadata has {total} bytes, more than the {_MAX_METADATA} Swift takes")

@@ -47,6 +47,7 @@ __all__ = ["SwiftUploads", "list_all", "md5_of"]
 
 _NOT_FOUND: Final = 404
 _TAKEN: Final = 412
+_OTHER_BYTES: Final = 422
 _MARKER_LIMIT: Final = 1024 * 1024
 _MANIFEST_LIMIT: Final = 64 * 1024 * 1024
 
@@ -331,6 +332,6 @@ def _refused(failure: SwiftFailure, options: PutOptions) -> Exception:
     """What a refused manifest means."""
     if failure.status == _TAKEN and options.if_absent:
         return SwiftFailure(_TAKEN, "create")
-    if failure.status == 422:  # noqa: PLR2004 - the digest of digests
+    if failure.status == _OTHER_BYTES:
         return ChecksumRefused("the service put other segments together than were sent")
     return failure

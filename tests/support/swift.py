@@ -30,7 +30,16 @@ _LAUNCHER = Path(__file__).parents[1] / "servers/openstack/swift_servers.py"
 # A port is chosen free a moment before the server binds it; another program may be faster.
 _ATTEMPTS = 3
 _KINDS = ("object", "container", "account")
-_FILTERS: Final = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "tempurl", "copy", "symlink")
+_FILTERS: Final = (
+    "catch_errors",
+    "gatekeeper",
+    "healthcheck",
+    "listing_formats",
+    "bulk",
+    "tempurl",
+    "copy",
+    "symlink",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,9 +274,7 @@ class Swift:
             {
                 "DEFAULT": common | {"bind_port": ports["proxy"]},
                 "pipeline:main": {"pipeline": order},
-                "app:proxy-server": _egg(
-                    "proxy", account_autocreate="true", allow_account_management="true"
-                ),
+                "app:proxy-server": _egg("proxy", account_autocreate="true", allow_account_management="true"),
                 "filter:cache": _egg("memcache", memcache_servers=self._memcached.address),
                 "filter:slo": _egg("slo"),
                 "filter:dlo": _egg("dlo"),
@@ -338,7 +345,11 @@ class SwiftKeystone(Swift):
         # JSON is YAML.
         path.write_text(
             json.dumps(
-                {"clouds": {name: {"region_name": REGION, **cloud} for name, cloud in {**known, **clouds}.items()}}
+                {
+                    "clouds": {
+                        name: {"region_name": REGION, **cloud} for name, cloud in {**known, **clouds}.items()
+                    }
+                }
             )
         )
         return path
@@ -385,7 +396,11 @@ class SwiftKeystone(Swift):
         return {
             "filter:s3api": _egg("s3api", location=REGION, s3_acl="false"),
             "filter:s3token": _egg(
-                "s3token", auth_uri=self.keystone.url, reseller_prefix="AUTH_", delay_auth_decision="true", **asks
+                "s3token",
+                auth_uri=self.keystone.url,
+                reseller_prefix="AUTH_",
+                delay_auth_decision="true",
+                **asks,
             ),
             "filter:authtoken": {
                 "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",

@@ -142,9 +142,7 @@ def test_opening_again_takes_up_the_same_upload(store: ObjectStore) -> None:
     assert [part.number for part in store.list_parts(KEY, first)] == [1]
 
 
-def test_another_process_takes_the_upload_up(
-    harness: SwiftHarness, store: ObjectStore, bucket: str
-) -> None:
+def test_another_process_takes_the_upload_up(harness: SwiftHarness, store: ObjectStore, bucket: str) -> None:
     """What one driver opened another goes on with: all state is at the store."""
     opened = store.open_upload(KEY, PutOptions(attempt="a1"))
     first = store.put_part(KEY, opened, 1, 0, b"of the first, ")
@@ -167,9 +165,7 @@ def test_long_keys_go_up_in_parts(swift: SwiftServer, store: ObjectStore, bucket
     assert swift.names(beside(bucket)) == []
 
 
-def test_a_segment_that_was_changed_is_refused(
-    swift: SwiftServer, store: ObjectStore, bucket: str
-) -> None:
+def test_a_segment_that_was_changed_is_refused(swift: SwiftServer, store: ObjectStore, bucket: str) -> None:
     """The service compares every segment with its receipt before the object can be seen."""
     opened = store.open_upload(KEY, PutOptions(attempt="a1"))
     receipts = send_parts(store, KEY, opened, [b"one", b"two"])
@@ -342,9 +338,7 @@ def test_folder_markers_are_told_apart(swift: SwiftServer, store: ObjectStore, b
     assert kinds == {Key("folder"): Kind.DIRECTORY, Key("file"): Kind.OBJECT}
 
 
-def test_wrong_md5_is_refused(
-    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_md5_is_refused(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that were damaged on the way are refused by the service, single and in parts."""
     wrong = hashlib.md5(b"other").hexdigest()
     monkeypatch.setattr("providers.drivers.swift.md5_of", lambda _: wrong)
@@ -359,7 +353,12 @@ def test_wrong_md5_is_refused(
 
 def test_metadata_beyond_ascii(store: ObjectStore) -> None:
     """Metadata values are UTF-8 in both directions."""
-    put(store, "described", b"x", attributes=Attributes(metadata={"ville_é".replace("é", "e"): "Orléans 日本"}))
+    put(
+        store,
+        "described",
+        b"x",
+        attributes=Attributes(metadata={"ville_é".replace("é", "e"): "Orléans 日本"}),
+    )
     kept = store.head(Key("described")).attributes
     assert kept is not None
     assert dict(kept.metadata) == {"ville_e": "Orléans 日本"}
@@ -459,7 +458,9 @@ def test_temp_auth_refuses(swift: SwiftServer, harness: SwiftHarness, bucket: st
 
 def test_nothing_but_store_errors_leaves(harness: SwiftHarness, bucket: str) -> None:
     """A server that is not there is said to be unreachable."""
-    settings = replace(harness._settings(bucket), auth_url="http://127.0.0.1:9/auth/v1.0", connect_timeout=1.0)
+    settings = replace(
+        harness._settings(bucket), auth_url="http://127.0.0.1:9/auth/v1.0", connect_timeout=1.0
+    )
     with ObjectStore(SwiftDriver(settings), location="nowhere") as store, pytest.raises(StoreError) as caught:
         store.check()
     assert caught.value.exit_code == 5

@@ -226,7 +226,11 @@ def test_listing_of_versions() -> None:
         entry(version_id="null", is_latest=False),
     ]
     found = parse_listing(json.dumps(rows).encode())
-    assert [(one.is_deleted, one.is_latest) for one in found] == [(True, True), (False, False), (False, False)]
+    assert [(one.is_deleted, one.is_latest) for one in found] == [
+        (True, True),
+        (False, False),
+        (False, False),
+    ]
     assert [one.extra().kind for one in found[:2]] == [Kind.DELETE_MARKER, Kind.NONCURRENT_VERSION]
     assert found[2].meta.version is None
 
@@ -322,7 +326,10 @@ def test_settings_that_make_no_sense(settings: SwiftSettings) -> None:
     ("cloud", "words"),
     [
         ({"verify": False}, "verification of certificates"),
-        ({"auth": {"auth_url": "http://keystone.example/v3", "username": "u", "password": "hidden"}}, "plain http"),
+        (
+            {"auth": {"auth_url": "http://keystone.example/v3", "username": "u", "password": "hidden"}},
+            "plain http",
+        ),
         ({"auth_type": "nonsense"}, "does not describe"),
     ],
 )
