@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -29,7 +28,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from support.endpoints import S3Server
+from support.endpoints import S3Server, new_client
 from support.tls import Authority, TlsFront
 
 __all__ = [
@@ -219,7 +218,7 @@ def subject(server: S3Server, authority: Authority) -> Iterator[Subject]:
 
 
 def _client(server: S3Server, endpoint: str, bundle: str | None, when: Any) -> Any:
-    return boto3.session.Session().client(
+    return new_client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=server.access_key,

@@ -38,7 +38,7 @@ from providers.store import ObjectStore
 from support.double_core import Double
 from support.double_store import Dialect
 from support.endpoints import S3Server
-from support.second_reader import KeyRewritten, SecondReader, open_crypt4gh
+from support.second_reader import KeyRewritten, SecondReader, Unreadable, open_crypt4gh
 
 __all__ = ["AWKWARD", "PLAIN", "PROFILES", "TAKEN", "WRONG", "Cell", "run_cell"]
 
@@ -186,7 +186,7 @@ class _Run:
             plan,
             files,
             self._open,
-            Settings(workers=2, part_units=UNITS, claim=4, settle=_QUICK),
+            Settings(workers=1, part_units=UNITS, claim=1, settle=_QUICK),
             progress=Progress(),
             stop=self._stop,
         )
@@ -243,10 +243,10 @@ class _Run:
         if name == "taken":
             if found != TAKEN:
                 return "REPLACED"
-            return f"kept; {state.word}: {reason}" if state is State.REJECTED else f"kept; {state.word}"
+            return f"kept; {state.word}: {reason}" if state is State.REJECTED else "kept; not moved"
         if state is not State.VERIFIED:
             why = reason or (_plain(report.error) if report.error is not None else "not reached")
-            return f"{state.word}: {why}"
+            return f"{state.word if state in (State.FAILED, State.REJECTED) else 'not moved'}: {why}"
         if found is None or self._opened(found) != self._bodies[name]:
             return WRONG
         if "meta" in name and self._mode is Mode.COPY and not self._described(name):
@@ -264,8 +264,8 @@ class _Run:
     def _stored(self, key: str) -> bytes | None:
         try:
             return SecondReader(self._target, self._buckets[1]).read(key)
-        except KeyRewritten:
-            pass
+        except (KeyRewritten, Unreadable):
+            pass  # libcloud cannot: boto3 reads, which is not our code either
         with closing(self._target.client()) as client:
             try:
                 body: bytes = client.get_object(Bucket=self._buckets[1], Key=key)["Body"].read()

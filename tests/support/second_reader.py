@@ -22,13 +22,14 @@ from urllib.parse import urlsplit
 
 import crypt4gh.lib
 import libcloud.security
+from libcloud.common.types import LibcloudError
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 from libcloud.storage.drivers.s3 import S3StorageDriver
 from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
 
 from support.endpoints import AzureServer, S3Server
 
-__all__ = ["KeyRewritten", "SecondReader", "open_crypt4gh"]
+__all__ = ["KeyRewritten", "SecondReader", "Unreadable", "open_crypt4gh"]
 
 # Neither is typed.
 _AZURE: Any = AzureBlobsStorageDriver
@@ -37,6 +38,10 @@ _S3: Any = S3StorageDriver
 
 class KeyRewritten(ValueError):
     """libcloud would read another object than the one asked for."""
+
+
+class Unreadable(RuntimeError):
+    """The server refuses what libcloud asks: `localbucket` for one knows no `Version` in a query."""
 
 
 class SecondReader:
@@ -65,6 +70,7 @@ class SecondReader:
 
         Raises:
             KeyRewritten: libcloud would ask for another key.
+            Unreadable: The server refuses libcloud's way of asking.
         """
         if key != "/".join(piece for piece in key.split("/") if piece not in {"", ".", ".."}):
             raise KeyRewritten("libcloud drops pieces of a key that are empty or dots")
@@ -73,8 +79,13 @@ class SecondReader:
                 found = self._driver.get_object(self._bucket, key)
             except (ObjectDoesNotExistError, ContainerDoesNotExistError):
                 return None
-            stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
-            return b"".join(stream)
+            except LibcloudError as error:
+                raise Unreadable(str(error.value)) from error
+            try:
+                stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
+                return b"".join(stream)
+            except LibcloudError as error:
+                raise Unreadable(str(error.value)) from error
 
     def sha256(self, key: str) -> str | None:
         """The digest of an object's bytes, or None where there is none."""
