@@ -1,7 +1,7 @@
 """Plans through TOML and back, and what hostile edits do."""
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrator.core.gate_record import GateRecord
 from migrator.core.modes import DatasetClass, Mode, Names
 from migrator.core.plan import Estimate, Plan, parse_plan
 from migrator.errors import PlanInvalid
@@ -120,6 +121,40 @@ def test_a_hostile_estimate_is_refused_in_one_sentence(name: str, value: Any) ->
         assert plan.estimate is not None
         assert isinstance(plan.estimate.counted_at, datetime)
         assert type(plan.estimate.objects) is type(plan.estimate.bytes) is int
+
+
+_GATE = GateRecord(
+    as_of=date(2026, 1, 1),
+    rules="0" * 64,
+    facts="1" * 64,
+    reasons=("eds-hds: condition",),
+    worker={"provider": "outscale", "own_premises": True},
+    service="Object Storage",
+    region="eu-west-2",
+    facts_files=("/facts.toml",),
+    derogations=("2" * 64,),
+)
+
+
+def test_what_the_gate_said_survives_the_file() -> None:
+    """The record of the gate is read as it was written, and the digest does not depend on it."""
+    text = tomli_w.dumps({**_GOOD, "gate": "conditions", "gate_record": _GATE.to_dict()})
+    plan = parse_plan(text)
+    assert plan.gate_record == _GATE
+    assert parse_plan(tomli_w.dumps(plan.to_dict())) == plan
+    assert plan.digest == parse_plan(tomli_w.dumps(_GOOD)).digest
+
+
+@pytest.mark.parametrize("name", [*_GATE.to_dict(), "unknown"])
+@pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: repr(value)[:20])
+def test_a_hostile_record_of_the_gate_is_refused_in_one_sentence(name: str, value: Any) -> None:
+    """The gate's record is held to its types too."""
+    plan = _refused_or_read(tomli_w.dumps({**_GOOD, "gate_record": {**_GATE.to_dict(), name: value}}))
+    if plan is not None:
+        assert plan.gate_record is not None
+        assert not isinstance(plan.gate_record.as_of, datetime)
+    if name == "unknown":
+        assert plan is None
 
 
 @pytest.mark.parametrize("name", ["format", "wave", "id", "class", "mode", "source", "target", "recipients"])
