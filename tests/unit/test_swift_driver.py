@@ -465,3 +465,30 @@ def test_nothing_but_store_errors_leaves(harness: SwiftHarness, bucket: str) -> 
         store.check()
     assert caught.value.exit_code == 5
     assert not isinstance(caught.value.__cause__, urllib.error.URLError)
+
+
+def test_what_came_in_by_the_s3_front_is_read(swift: SwiftServer, store: ObjectStore, bucket: str) -> None:
+    """Objects written through Swift's S3 front, in parts too, are read here with their metadata and listed whole."""
+    client = swift.s3.client()
+    client.put_object(Bucket=bucket, Key="small", Body=b"small", Metadata={"my-name": "v"})
+    begun = client.create_multipart_upload(Bucket=bucket, Key="large", Metadata={"my-name": "w"})
+    sizes = (5 * 1024 * 1024, 10)
+    parts = []
+    for number, size in enumerate(sizes, 1):
+        part = client.upload_part(
+            Bucket=bucket, Key="large", UploadId=begun["UploadId"], PartNumber=number, Body=b"%d" % number * size
+        )
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    client.complete_multipart_upload(
+        Bucket=bucket, Key="large", UploadId=begun["UploadId"], MultipartUpload={"Parts": parts}
+    )
+    client.close()
+    listed = {meta.key: meta for meta in store.list()}
+    assert {str(key): meta.size for key, meta in listed.items()} == {"small": 5, "large": sum(sizes)}
+    for key, value in (("small", "v"), ("large", "w")):
+        found = store.read(Key(key), pin=listed[Key(key)].pin)
+        assert found.meta.attributes is not None
+        assert found.meta.attributes.metadata["my-name"] == value
+    assert list(store.list_uploads()) == []
+    store.delete(Key("large"))
+    assert swift.names(f"{bucket}+segments") != []
