@@ -28,7 +28,7 @@ from paramiko.ssh_exception import (
 )
 
 from providers.drivers.sftp_hosts import key_types_of, require_trusted, trusted_keys
-from providers.drivers.sftp_settings import SftpSettings
+from providers.drivers.sftp_settings import CHANNELS_PER_CONNECTION, SftpSettings
 from providers.errors import ConfigInvalid, Unauthenticated, Unavailable
 from providers.secrets import Secret
 from providers.sftp_place import Hop
@@ -83,6 +83,10 @@ _Login = tuple[str, Callable[[paramiko.Transport, str], Sequence[str]]]
 class Connection:
     """A logged-in connection. Channels may be opened from many threads.
 
+    Attributes:
+        channels: How many are in use; whoever opens and closes them counts.
+        room: How many there may be, as far as is known.
+
     Raises:
         Unauthenticated: A host key is not trusted, or the server takes none of our credentials.
         ConfigInvalid: A key file cannot be read or opened.
@@ -107,6 +111,7 @@ class Connection:
                 self._jump.close()
             raise
         self.channels = 0
+        self.room = CHANNELS_PER_CONNECTION
 
     @property
     def alive(self) -> bool:
@@ -234,7 +239,7 @@ class _Agent(AgentSSH):
         # An agent that is gone, or talks nonsense, holds no key.
         with suppress(SSHException, OSError, ValueError):
             self._socket.connect(path)
-            self._connect(self._socket)
+            self._connect(self._socket)  # type: ignore[attr-defined]  # the stubs leave it out
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 """Sessions for many threads: each is lent to one at a time, several share a connection.
 
 Python's share of SSH is bound to one core however many connections there are, but the server's is not, and one
-TCP connection is one congestion window: sessions are spread over up to ``MAX_CONNECTIONS`` connections. They
-are made when they are needed, one handshake after the other, so that a server never sees many logins at once.
+TCP connection is one congestion window: sessions are spread over ``MAX_CONNECTIONS`` connections. They are made
+when they are needed, one handshake after the other, so that a server never sees many logins at once.
 A server that allows fewer sessions is not asked for more.
 """
 
@@ -104,50 +104,62 @@ class SessionPool:
         return self._take()
 
     def _make(self) -> tuple[Session, Connection] | None:
-        """A new session; None where the server refuses one more and others are at work."""
+        """A new session; None where the server allows no further one and others are at work."""
         with self._making:
-            connection = self._roomiest()
-            fresh = connection is None
-            if connection is None:
+            while True:
+                connection = self._roomiest()
+                if connection is None:
+                    connection = self._connect_another()
+                if connection is None:
+                    return None
                 try:
-                    connection = self._connect()
-                except Unavailable:
-                    connection = self._any_alive()
-                    if connection is None:
+                    session = Session(connection.open_sftp())
+                except ChannelException:
+                    if not connection.channels:
+                        self._retire(connection)
                         raise
-                else:
-                    with self._changed:
-                        self._connections.append(connection)
-            try:
-                session = Session(connection.open_sftp())
-            except ChannelException:
-                if fresh or not connection.channels:
-                    self._retire(connection)
+                    connection.room = connection.channels
+                    continue
+                except BaseException:
+                    if not connection.channels:
+                        self._retire(connection)
                     raise
-                return None
-            except BaseException:
-                if not connection.channels:
-                    self._retire(connection)
-                raise
-            connection.channels += 1
-            return session, connection
+                with self._changed:
+                    connection.channels += 1
+                return session, connection
 
     def _roomiest(self) -> Connection | None:
-        """The connection to put another session on; None where another connection is better."""
+        """The connection to put another session on; None where another connection is better, or all are full."""
         with self._changed:
             for dead in [each for each in self._connections if not each.alive]:
                 self._connections.remove(dead)
                 dead.close()
-            open_ones = sorted(self._connections, key=lambda each: each.channels)
-            if not open_ones:
+            roomy = [each for each in self._connections if each.channels < each.room]
+            best = min(roomy, key=lambda each: each.channels, default=None)
+            if best is not None and best.channels >= _FIRST and len(self._connections) < MAX_CONNECTIONS:
                 return None
-            full = open_ones[0].channels >= _FIRST and len(open_ones) < MAX_CONNECTIONS
-            return None if full else open_ones[0]
+            return best
 
-    def _any_alive(self) -> Connection | None:
+    def _connect_another(self) -> Connection | None:
+        """A new connection; where there may be no more, or none can be made, an old one with room, or None."""
         with self._changed:
-            alive = [each for each in self._connections if each.alive]
-            return min(alive, key=lambda each: each.channels, default=None)
+            known = list(self._connections)
+        if len(known) < MAX_CONNECTIONS:
+            try:
+                made = self._connect()
+            except Unavailable:
+                # One more is a convenience: those that stand go on.
+                if not known:
+                    raise
+            else:
+                with self._changed:
+                    if not self._closed:
+                        self._connections.append(made)
+                        return made
+                made.close()
+                raise Unavailable("the store is closed")
+        roomy = [each for each in known if each.alive and each.channels < each.room]
+        return min(roomy, key=lambda each: each.channels, default=None)
 
     def _give_back(self, session: Session, connection: Connection) -> None:
         with self._changed:

@@ -13,8 +13,9 @@ from providers.sftp_place import SftpPlace
 
 __all__ = ["CHANNELS_PER_CONNECTION", "MAX_CONNECTIONS", "SftpSettings"]
 
-MAX_CONNECTIONS: Final = 8
-"""SSH connections of one driver. ``sshd`` begins to turn away at ten that have not logged in (MaxStartups)."""
+MAX_CONNECTIONS: Final = 2
+"""SSH connections of one driver. Two keep a server of two cores busy and survive a bad path; with four, sixteen
+threads cost this side twice the processor time per byte (measured: each connection has a thread of its own)."""
 CHANNELS_PER_CONNECTION: Final = 8
 """Sessions on one connection. ``sshd`` allows ten (MaxSessions)."""
 

@@ -338,7 +338,7 @@ class Session:
         except BaseException:
             self._broken = True
             raise
-        return number
+        return int(number)
 
     def _take(self, count: int) -> bytes | memoryview:
         if len(self._chunk) >= count:
