@@ -25,6 +25,8 @@ _STATUS: Final[dict[int, tuple[type[StoreError], str]]] = {
     StatusError.NO_SUCH_FILE: (NotFound, "there is no such file or folder"),
     StatusError.PERMISSION_DENIED: (PermissionDenied, "the server's file permissions do not allow this"),
     StatusError.BAD_MESSAGE: (KeyRefused, "the server cannot make a file of this name"),
+    StatusError.NO_CONNECTION: (Unavailable, "the server has lost what lies behind it"),
+    StatusError.CONNECTION_LOST: (Unavailable, "the server has lost what lies behind it"),
     StatusError.UNSUPPORTED: (Unsupported, "the server lacks this operation"),
 }
 # What a server calls "failure" may pass (a full table of files, a disk that is slow to answer) or not.

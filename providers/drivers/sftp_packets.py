@@ -55,6 +55,8 @@ class StatusError(Exception):
     PERMISSION_DENIED: Final = 3
     FAILURE: Final = 4
     BAD_MESSAGE: Final = 5
+    NO_CONNECTION: Final = 6
+    CONNECTION_LOST: Final = 7
     UNSUPPORTED: Final = 8
 
     def __init__(self, code: int, request: str) -> None:

@@ -20,10 +20,12 @@ from providers.errors import (
     ConfigInvalid,
     KeyRefused,
     NotFound,
+    PermissionDenied,
     Retry,
     StoreError,
     Unauthenticated,
     Unavailable,
+    Unsupported,
 )
 from providers.model import Key, Kind, PutOptions
 from providers.secrets import Secret
@@ -489,3 +491,41 @@ def test_upload_of_a_directory_store_is_taken_up(
     store.complete_upload(key, upload, list(store.list_parts(key, upload)), options)
     assert bytes(store.read(key).data) == b"first second"
     assert list((sftp.root / settings.bucket / ".havre/uploads").iterdir()) == []
+
+
+# -- servers that can do less ---------------------------------------------------------------------------
+
+
+def test_server_without_extensions(tmp_path: Path) -> None:
+    """A server that announces no link and no rename of OpenSSH's is read from; writing is refused, nothing is left."""
+    denied = "hardlink,posix-rename,fsync,limits,statvfs,fstatvfs"
+    with Sshd(tmp_path / "bare", options=(f"ForceCommand internal-sftp -P {denied}",)) as bare:
+        settings = settings_of(bare.place, bare.place.new_bucket())
+        folder = bare.place.root / settings.bucket
+        body = os.urandom(300_000)
+        (folder / "a").write_bytes(body)
+        with ObjectStore(SftpDriver(settings), location="site:bucket") as store:
+            assert bytes(store.read(Key("a")).data) == body
+            for if_absent in (True, False):
+                with pytest.raises(Unsupported):
+                    store.put(Key("b"), b"x", PutOptions(if_absent=if_absent, attempt="w"))
+        assert sorted(path.name for path in folder.iterdir()) == [".havre", "a"]
+        assert list((folder / ".havre/uploads").iterdir()) == []
+
+
+def test_server_that_only_reads(tmp_path: Path) -> None:
+    """A read-only server is a source; writing to it is a matter of permissions, and is not tried again."""
+    with Sshd(tmp_path / "readonly", options=("ForceCommand internal-sftp -R",)) as server:
+        settings = settings_of(server.place, server.place.new_bucket())
+        (server.place.root / settings.bucket / "a").write_bytes(b"x")
+        with ObjectStore(SftpDriver(settings), location="site:bucket") as store:
+            assert bytes(store.read(Key("a")).data) == b"x"
+            with pytest.raises(PermissionDenied) as caught:
+                store.delete(Key("a"))
+        assert caught.value.retry is Retry.STOP
+
+
+def test_server_without_sftp(tmp_path: Path) -> None:
+    """A server that runs something else than SFTP is said to be unusable, by one sentence."""
+    with Sshd(tmp_path / "shell", options=("ForceCommand true",)) as server:
+        refused(settings_of(server.place, server.place.new_bucket()), Unavailable)

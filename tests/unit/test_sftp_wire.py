@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 from paramiko.ssh_exception import SSHException
 
+from providers.drivers.sftp_errors import translate
 from providers.drivers.sftp_packets import Attrs, Fields, Kind, StatusError, text_field
+from providers.drivers.sftp_staging import write_durably
 from providers.drivers.sftp_wire import Session
+from providers.errors import (
+    KeyRefused,
+    LocalStorageFull,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+    Unexpected,
+    Unsupported,
+)
 
 
 def packet(kind: int, number: int, body: bytes = b"") -> bytes:
@@ -209,3 +220,51 @@ def test_an_open_handle_is_not_quiet():
     assert not session.usable
     session.forget(session.close_handle(handle))
     assert session.usable
+
+
+def full_disk(room: int) -> Any:
+    """A server that refuses writes, and tells the room left in blocks of 4 KiB."""
+
+    def answer(kind: int, number: int, body: bytes) -> bytes:
+        if kind == Kind.WRITE:
+            return status(number, 4)
+        if kind == Kind.EXTENDED and Fields(body).text() == b"statvfs@openssh.com":
+            return packet(
+                Kind.EXTENDED_REPLY, number, struct.pack(">11Q", 4096, 4096, 9, 9, room, 0, 0, 0, 1, 0, 255)
+            )
+        return packet(Kind.ATTRS, number, bytes(4)) if kind == Kind.FSTAT else status(number, 0)
+
+    return answer
+
+
+@pytest.mark.parametrize(("room", "error"), [(1, LocalStorageFull), (10_000, StatusError)])
+def test_a_full_disk_is_told_apart(room, error):
+    """A refused write is a full disk where there is no room left, and nothing in particular where there is."""
+    greeting = packet(Kind.VERSION, 3, text_field(b"statvfs@openssh.com") + text_field(b"2"))
+    session = Session(Channel(full_disk(room), greeting))
+    with pytest.raises(error):
+        write_durably(session, b"h", 0, memoryview(bytes(100_000)), b"/path")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (StatusError(2, "lstat"), NotFound),
+        (StatusError(3, "open"), PermissionDenied),
+        (StatusError(4, "write"), Unavailable),
+        (StatusError(4, "mkdir"), Unexpected),
+        (StatusError(5, "open"), KeyRefused),
+        (StatusError(7, "read"), Unavailable),
+        (StatusError(8, "setstat"), Unsupported),
+        (SSHException("x"), Unavailable),
+        (EOFError(), Unavailable),
+        (TimeoutError(), Unavailable),
+        (ConnectionResetError(), Unavailable),
+        (ValueError("/a/secret/path"), Unexpected),
+    ],
+)
+def test_errors_are_classified(error, kind):
+    """Each status and each end of a connection has its class, and no message holds a path."""
+    found = translate(error)
+    assert type(found) is kind
+    assert "secret" not in str(found)
