@@ -138,10 +138,12 @@ def _open_azure(settings: EstateSettings, environ: Mapping[str, str], guard: Gua
 
 
 def _open_ec2(settings: EstateSettings, environ: Mapping[str, str], guard: Guard) -> Any:
-    from libcloud.compute.drivers.ec2 import EC2NodeDriver  # noqa: PLC0415 - loads when used
+    from libcloud.compute.drivers.ec2 import NAMESPACE, EC2NodeDriver  # noqa: PLC0415 - loads when used
 
     user, key = _pair(settings, environ)
-    return guarded_driver(EC2NodeDriver, guard)(
+    driver = guarded_driver(EC2NodeDriver, guard)
+    driver.connectionCls.responseCls = _of_namespace(driver.connectionCls.responseCls, NAMESPACE)
+    return driver(
         user,
         key,
         region=settings.region,
@@ -149,6 +151,19 @@ def _open_ec2(settings: EstateSettings, environ: Mapping[str, str], guard: Guard
         timeout=_TIMEOUT,
         **_where(settings.endpoint),
     )
+
+
+def _of_namespace(response: Any, namespace: str) -> Any:
+    """A response class that refuses XML of another namespace, in which the driver would find nothing at all."""
+
+    class Checked(response):  # type: ignore[misc] # a class of libcloud's
+        def parse_body(self) -> Any:
+            root = super().parse_body()
+            if not str(getattr(root, "tag", "")).startswith(f"{{{namespace}}}"):
+                raise ValueError("the answer is of another namespace")
+            return root
+
+    return Checked
 
 
 def _open_outscale(settings: EstateSettings, environ: Mapping[str, str], guard: Guard) -> Any:
@@ -205,16 +220,18 @@ def _open_scaleway(settings: EstateSettings, environ: Mapping[str, str], guard: 
     # The driver knows only the hosts of before the zones; the instance API answers the same paths below each.
     # https://www.scaleway.com/en/developers/api/instances/
     driver.connectionCls.host = "api.scaleway.com"
-    driver.connectionCls.request_path = f"/instance/v1/zones/{settings.region}"
+    driver.connectionCls.morph_action_hook = lambda _, action: f"/instance/v1/zones/{settings.region}{action}"
     return driver(settings.project, key)
 
 
 def _open_dns(settings: EstateSettings, environ: Mapping[str, str], guard: Guard) -> Any:
     user, key = _pair(settings, environ, "dns_")
     if settings.dns == "route53":
-        from libcloud.dns.drivers.route53 import Route53DNSDriver  # noqa: PLC0415 - loads when used
+        from libcloud.dns.drivers.route53 import NAMESPACE, Route53DNSDriver  # noqa: PLC0415 - loads when used
 
-        return guarded_driver(Route53DNSDriver, guard)(user, key, **_where(settings.dns_endpoint))
+        driver = guarded_driver(Route53DNSDriver, guard)
+        driver.connectionCls.responseCls = _of_namespace(driver.connectionCls.responseCls, NAMESPACE)
+        return driver(user, key, **_where(settings.dns_endpoint))
     if settings.dns == "powerdns":
         from libcloud.dns.drivers.powerdns import PowerDNSDriver  # noqa: PLC0415 - loads when used
 

@@ -8,6 +8,8 @@ goes to the libcloud driver, which never sees a password. All requests pass one 
 from __future__ import annotations
 
 import functools
+import logging
+import warnings
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,7 @@ from keystoneauth1 import session as keystone
 from libcloud.compute.drivers.openstack import OpenStack_2_NodeDriver
 from openstack.config.loader import OpenStackConfig
 from openstack.connection import Connection
+from openstack.warnings import RemovedInSDK60Warning
 
 from providers.errors import ConfigInvalid
 from providers.estate.clean import clean_item
@@ -36,6 +39,11 @@ _SERVICES: Final = {
     Kind.NETWORKS: "network",
     Kind.ZONES: "dns",
 }
+
+
+# What these would write to standard error by themselves stands in the reasons of the sections.
+for _name in ("keystoneauth", "openstack"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class CloudSession:
@@ -56,11 +64,14 @@ class CloudSession:
         files = [clouds_file] if clouds_file else None
         if clouds_file and not Path(clouds_file).is_file():
             raise ConfigInvalid(f"there is no file {clouds_file}, which OS_CLIENT_CONFIG_FILE names")
+        named: dict[str, Any] = {"region_name": region} if region else {}
         try:
-            # What OS_* variables say must not outvote the cloud that the site names.
-            config = OpenStackConfig(config_files=files, load_envvars=False)
-            named: dict[str, Any] = {"region_name": region} if region else {}
-            self.config = config.get_one(cloud=cloud, **named)
+            with warnings.catch_warnings():
+                # It warns of a metrics backend that nobody asked for here.
+                warnings.simplefilter("ignore", RemovedInSDK60Warning)
+                # What OS_* variables say must not outvote the cloud that the site names.
+                config = OpenStackConfig(config_files=files, load_envvars=False)
+                self.config = config.get_one(cloud=cloud, **named)
         except openstack.exceptions.ConfigException as error:
             raise ConfigInvalid(
                 f"clouds.yaml has no usable cloud {cloud!r}",

@@ -111,7 +111,6 @@ SHAPES: Final[Mapping[tuple[str, Kind], Shape]] = {
     ),
     ("azure", Kind.NETWORKS): Shape(
         region="@location",
-        tags="tags",
         settings={"cidrs": "addressSpace.addressPrefixes", "subnets": "subnets.*.name"},
         constant={"type": "network"},
     ),

@@ -123,7 +123,7 @@ def test_the_first_way_that_answers_is_taken() -> None:
 
 
 def test_rights_are_asked_for_on_request_only() -> None:
-    """sudo is run only where it was asked for, and an ordinary login is tried after it."""
+    """Sudo is run only where it was asked for, and an ordinary login is tried after it."""
 
     def run(command: str) -> Answer:
         seen.append(command)
@@ -154,8 +154,10 @@ def test_rights_are_asked_for_on_request_only() -> None:
             "status",
         ),
         (
-            'name="x"\ntitle="y"\n[sources.s]\ntitle="t"\nurl="u"\nstatus="memory"\ndate="2026"\n'
-            '[[expect]]\nid="a"\ntitle="t"\nfact="f"\nrule="guess"\nsource="s"\n',
+            (
+                'name="x"\ntitle="y"\n[sources.s]\ntitle="t"\nurl="u"\nstatus="memory"\ndate="2026"\n'
+                '[[expect]]\nid="a"\ntitle="t"\nfact="f"\nrule="guess"\nsource="s"\n'
+            ),
             "rule",
         ),
     ],
