@@ -36,6 +36,12 @@ class Hop:
         host = self.host.lower()
         return host if self.port == DEFAULT_PORT else f"[{host}]:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The server as a URL: ``sftp://host:port``, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"sftp://{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SftpPlace:

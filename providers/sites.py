@@ -255,7 +255,7 @@ def _sftp(path: Path, name: str, where: str, table: Mapping[str, Any], profile: 
     return Site(
         name=name,
         profile=profile,
-        endpoint=f"sftp://{place.server.name}",
+        endpoint=place.server.url,
         max_connections=table.get("max_connections"),
         variables={key.removesuffix("_env"): value for key, value in table.items() if key.endswith("_env")},
         sftp=place,

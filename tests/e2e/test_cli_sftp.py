@@ -98,12 +98,13 @@ def test_there_and_back(write_sites, sftp: SshdPlace, seaweedfs: S3Server) -> No
 
 
 def test_look_and_doctor(write_sites, sftp: SshdPlace) -> None:
-    """`ls` and `doctor` work on an SFTP location as on any other."""
+    """`ls`, `doctor` and its probe work on an SFTP location as on any other, and the profile holds."""
     havre = write_sites()
     (sftp.root / havre.bucket / "a").mkdir()
     (sftp.root / havre.bucket / "a/b.txt").write_text("x" * 9)
     assert "a/b.txt" in havre("ls", f"hospital:{havre.bucket}").stdout
     havre("doctor", f"hospital:{havre.bucket}")
+    assert "worse" not in havre("doctor", f"hospital:{havre.bucket}", "--probe").stdout
 
 
 def test_unknown_host(write_sites, tmp_path: Path) -> None:

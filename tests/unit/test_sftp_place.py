@@ -105,4 +105,5 @@ def test_credentials_are_variables(read):
     site = read('key_file = "k"\nkey_passphrase_env = "PW"\npassword_env = "PX"\nmax_connections = 4\n')
     assert dict(site.variables) == {"key_passphrase": "PW", "password": "PX"}
     assert site.max_connections == 4
-    assert site.endpoint == "sftp://sftp.example.org"
+    assert site.endpoint == "sftp://sftp.example.org:22"
+    assert Hop(host="::1", user="x", port=2222).url == "sftp://[::1]:2222"
