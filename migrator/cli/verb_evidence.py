@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from migrator.core.plan import Plan
+    from migrator.engine.files import WaveFiles
     from migrator.evidence.against import Comparison
     from migrator.evidence.check import Verdict
     from migrator.evidence.signers import PublicKey, Signer
@@ -82,14 +85,15 @@ def evidence(
     named = None if inventory is None else Inventory(inventory.name, sha256_of(inventory))
     signers = _signers(signing_keys, passphrase_env)
     opened = {"none": (), "target": tuple(set(NEEDED) - {"plaintext_sha256"}), "all": FIELDS}[group]
-    with _reading(invocation, wave) as (ledger, plan, plan_bytes):
+    with _reading(invocation, wave) as (ledger, plan, files):
         bundle = write_bundle(
             ledger,
             plan,
-            plan_bytes,
+            files.plan_path.read_bytes(),
             out,
             signers=signers,
-            gate=_gate(plan),
+            gate=_gate(files, ledger, plan),
+            derogations=_derogations(files),
             inventory=named,
             opened=opened,
         )
@@ -285,12 +289,12 @@ def _trusted(paths: Sequence[Path]) -> list[PublicKey]:
 
 
 class _reading:  # noqa: N801 - used like a function
-    """A wave's ledger, held so that no run changes it meanwhile, its plan, and the wave file's bytes."""
+    """A wave's ledger, held so that no run changes it meanwhile, its plan and its files."""
 
     def __init__(self, invocation: Invocation, wave: Path) -> None:
         self._invocation, self._wave = invocation, wave
 
-    def __enter__(self) -> tuple[Ledger, Plan, bytes]:
+    def __enter__(self) -> tuple[Ledger, Plan, WaveFiles]:
         from migrator.cli.wiring import wave_files  # noqa: PLC0415 - loads when used
         from migrator.engine.session import owner  # noqa: PLC0415 - loads when used
         from migrator.ledger.ledger import Ledger  # noqa: PLC0415 - loads when used
@@ -306,15 +310,29 @@ class _reading:  # noqa: N801 - used like a function
         except BaseException:
             self._lock.release()
             raise
-        return self._ledger, plan, files.plan_path.read_bytes()
+        return self._ledger, plan, files
 
     def __exit__(self, *_: object) -> None:
         self._ledger.close()
         self._lock.release()
 
 
-def _gate(plan: Plan) -> dict[str, Any]:
-    return {"verdict": plan.gate}
+def _gate(files: WaveFiles, ledger: Ledger, plan: Plan) -> dict[str, Any]:
+    """The verdict that the wave rests on, whole; where none was asked for, that."""
+    from migrator.engine.gate_files import kept_verdict  # noqa: PLC0415 - loads when used
+
+    return kept_verdict(files, ledger.meta("gate")) or {"outcome": plan.gate}
+
+
+def _derogations(files: WaveFiles) -> dict[str, bytes]:
+    """What was relied on, by digest. Signatures cover what the envelopes hold, not how those are spelt."""
+    from migrator.core.canonical import encode  # noqa: PLC0415 - loads when used
+    from migrator.engine.gate_files import kept_derogations  # noqa: PLC0415 - loads when used
+
+    return {
+        f"{hashlib.sha256(data).hexdigest()}.json": encode(json.loads(data)) + b"\n"
+        for data in kept_derogations(files)
+    }
 
 
 def _compare(

@@ -16,12 +16,13 @@ from typing import Any, Final
 from migrator.engine.files import WaveFiles
 from migrator.errors import UsageError
 
-__all__ = ["kept_derogations", "read_derogation_file", "save_derogation", "save_verdict"]
+__all__ = ["kept_derogations", "kept_verdict", "read_derogation_file", "save_derogation", "save_verdict"]
 
 _VERDICT: Final = "gate.json"
 _REFUSAL: Final = "gate-refused.json"
 _DEROGATIONS: Final = "derogations"
 _MAX_FILE: Final = 64 * 1024
+_MAX_VERDICT: Final = 16 * 1024 * 1024
 _MAX_KEPT: Final = 100
 
 
@@ -36,6 +37,29 @@ def save_verdict(files: WaveFiles, verdict: dict[str, Any], *, refused: bool) ->
     _write(files.folder / (_REFUSAL if refused else _VERDICT), text.encode() + b"\n")
     digest = hashlib.sha256(text.encode() + b"\n").hexdigest()
     return _canonical({"as_of": verdict["as_of"], "outcome": verdict["outcome"], "sha256": digest})
+
+
+def kept_verdict(files: WaveFiles, recorded: str | None) -> dict[str, Any] | None:
+    """The verdict that the last run rests on, or None if none was asked for.
+
+    Args:
+        files: The wave's files.
+        recorded: What the ledger keeps of it (``save_verdict``), or None.
+
+    Raises:
+        UsageError: The file is missing, or is not the one that the ledger recorded.
+    """
+    if recorded is None:
+        return None
+    path = files.folder / _VERDICT
+    data = path.read_bytes() if path.is_file() and path.stat().st_size <= _MAX_VERDICT else b""
+    if hashlib.sha256(data).hexdigest() != json.loads(recorded)["sha256"]:
+        raise UsageError(
+            f"{path} is not the verdict that the last run recorded",
+            hint="put the file back, or run 'havre migrate' again: it asks the gate anew",
+        )
+    verdict: dict[str, Any] = json.loads(data)
+    return verdict
 
 
 def save_derogation(files: WaveFiles, data: bytes) -> Path:

@@ -1,0 +1,124 @@
+"""Evidence from the command line: written by an operator, checked by an auditor who has a key and a folder."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from support.command import PASSPHRASE, Command
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Command:
+    """A wave that was moved and verified, and a signing key."""
+    command = Command(tmp_path)
+    (tmp_path / "src/images").mkdir(parents=True)
+    (tmp_path / "dst").mkdir()
+    (tmp_path / "src/empty").write_bytes(b"")
+    (tmp_path / "src/large").write_bytes(os.urandom(20 * 1024 * 1024))
+    for number in range(3):
+        (tmp_path / f"src/images/{number}.dcm").write_bytes(os.urandom(70_000))
+    command("keys", "generate", "-o", "ds", "--passphrase-env", "PW")
+    command("keys", "generate", "--signing", "-o", "office", "--passphrase-env", "PW")
+    command(
+        *("plan", "./src", "./dst", "--wave", "may", "--class", "pseudonymised"),
+        *("--recipient", "ds.pub", "--names", "visible", "-o", "may.toml"),
+    )
+    command("migrate", "may.toml")
+    return command
+
+
+def evidence(command: Command, out: str, *more: str) -> None:
+    command("evidence", "may.toml", "--sign", "office.sec", "--passphrase-env", "PW", "--out", out, *more)
+
+
+def test_an_auditor_checks_a_bundle_and_the_store(moved: Command) -> None:
+    """The bundle holds, the store is what it says, and a damaged or missing object is named by its row."""
+    evidence(moved, "papers", "--open", "target")
+    verdict = moved.json("check-evidence", "papers", "--trust", "office.pub")
+    assert (verdict["holds"], verdict["rows"], verdict["trusted"]) == (True, 5, ["office"])
+    assert verdict["transfer"]["states"] == {"verified": 5}
+    assert verdict["verification"]["weakest"] == "full"
+    found = moved.json("check-evidence", "papers", "--trust", "office.pub", "--against", "./dst")["against"]
+    assert (found["compared"], found["differences"]) == (5, [])
+    assert found["bytes"] == sum(path.stat().st_size for path in moved.directory.glob("dst/**/*.c4gh")
+                                 if ".havre" not in path.parts)  # fmt: skip
+
+    large = moved.directory / "dst/large.c4gh"
+    content = bytearray(large.read_bytes())
+    content[len(content) // 2] ^= 1
+    large.write_bytes(content)
+    (moved.directory / "dst/images/1.dcm.c4gh").unlink()
+    found = moved.json("check-evidence", "papers", "--trust", "office.pub", "--against", "./dst", code=4)
+    reasons = {difference["reason"] for difference in found["against"]["differences"]}
+    assert reasons == {"the stored bytes are not the bytes that were sent", "the object is not there"}
+    told = moved("check-evidence", "papers", "--trust", "office.pub").stdout
+    assert "the bundle holds" in told
+    assert "not established" in told
+
+
+def test_a_recipient_checks_plain_bytes_too(moved: Command) -> None:
+    """With a private key and everything opened, stored objects are decrypted and hashed."""
+    evidence(moved, "papers", "--open", "all")
+    found = moved.json(
+        *("check-evidence", "papers", "--trust", "office.pub", "--against", "./dst"),
+        *("--identity", "ds.sec", "--passphrase-env", "PW"),
+    )
+    assert found["against"]["decrypted"] == 5
+
+
+def test_a_bundle_tells_no_name_and_needs_no_ledger(moved: Command) -> None:
+    """Nothing in a bundle names an object, and checking it needs nothing but the folder and the key."""
+    evidence(moved, "papers")
+    folder = moved.directory / "papers"
+    for path in folder.rglob("*"):
+        assert not path.is_file() or b".dcm" not in path.read_bytes()
+    for name in ("may.havre", "src", "dst"):
+        (moved.directory / name).rename(moved.directory / f"away-{name}")
+    moved("check-evidence", "papers", "--trust", "office.pub")
+    refused = moved("check-evidence", "papers", "--trust", "office.pub", "--against", "./away-dst", code=2)
+    assert "--open target" in refused.stderr
+    manifest = folder / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"row":2', b'"row":7'))
+    found = moved.json("check-evidence", "papers", "--trust", "office.pub", code=4)
+    assert {"file": "manifest.jsonl", "line": 2, "reason": "it calls itself row 7"} in found["findings"]
+
+
+def test_a_proof_of_one_object(moved: Command) -> None:
+    """A proof shows the digest of one file and is refused once it was changed."""
+    moved(
+        *("prove", "may.toml", "images/1.dcm", "--sign", "office.sec", "--passphrase-env", "PW"),
+        *("-o", "proof.json"),
+    )
+    found = moved.json("prove", "--check", "proof.json", "--trust", "office.pub")
+    (row,) = found["rows"]
+    assert row["opened"]["source_key"] == "images/1.dcm"
+    assert (row["state"], row["level"]) == ("verified", "full")
+    path = moved.directory / "proof.json"
+    assert b"images/2.dcm" not in path.read_bytes()
+    document = json.loads(path.read_bytes())
+    document["rows"][0]["opened"]["source_key"]["value"] = "images/2.dcm"
+    path.write_bytes(json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    moved("prove", "--check", "proof.json", "--trust", "office.pub", code=4)
+
+
+def test_what_is_asked_wrongly_is_said_in_a_sentence(moved: Command) -> None:
+    """A folder that is there, a wrong passphrase, another key, an unknown object and field: nothing is written."""
+    evidence(moved, "papers")
+    moved("evidence", "may.toml", "--sign", "office.sec", "--passphrase-env", "PW", "--out", "papers", code=2)
+    moved.environment["WRONG"] = PASSPHRASE + "!"
+    moved("evidence", "may.toml", "--sign", "office.sec", "--passphrase-env", "WRONG", "--out", "p2", code=12)
+    moved("keys", "generate", "--signing", "-o", "other", "--passphrase-env", "PW")
+    moved("check-evidence", "papers", "--trust", "other.pub", code=4)
+    moved("check-evidence", "papers", "--trust", "ds.pub", code=2)
+    moved("check-evidence", "nothing", "--trust", "office.pub", code=10)
+    sign = ("--sign", "office.sec", "--passphrase-env", "PW", "-o", "proof.json")
+    moved("prove", "may.toml", "nothing", *sign, code=10)
+    moved("prove", "may.toml", "empty", "--field", "nothing", *sign, code=2)
+    moved("prove", "may.toml", code=2)
+    assert not (moved.directory / "p2").exists()
+    assert not (moved.directory / "proof.json").exists()
+    private = (moved.directory / "office.sec").read_bytes()
+    assert b"ENCRYPTED" in private
+    assert (moved.directory / "office.sec").stat().st_mode & 0o077 == 0
