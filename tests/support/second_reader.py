@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import crypt4gh.lib
 import libcloud.security
-from libcloud.common.types import LibcloudError
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 from libcloud.storage.drivers.s3 import S3StorageDriver
 from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
@@ -41,7 +40,7 @@ class KeyRewritten(ValueError):
 
 
 class Unreadable(RuntimeError):
-    """The server refuses what libcloud asks: `localbucket` for one knows no `Version` in a query."""
+    """The server refuses what libcloud asks."""
 
 
 class SecondReader:
@@ -57,6 +56,8 @@ class SecondReader:
         }
         self._authority: Path | None = server.ca_bundle
         self._bucket = bucket
+        # Asking all the same would leave libcloud's answer, and its socket, open.
+        self._refusing = isinstance(server, S3Server) and server.kind == "localbucket"
         with self._trusting():
             if isinstance(server, AzureServer):
                 self._driver: Any = _AZURE(key=server.account, secret=server.account_key, **place)
@@ -72,6 +73,8 @@ class SecondReader:
             KeyRewritten: libcloud would ask for another key.
             Unreadable: The server refuses libcloud's way of asking.
         """
+        if self._refusing:
+            raise Unreadable("this server knows no Version in a query, and libcloud always sends one")
         if key != "/".join(piece for piece in key.split("/") if piece not in {"", ".", ".."}):
             raise KeyRewritten("libcloud drops pieces of a key that are empty or dots")
         with self._trusting():
@@ -79,13 +82,8 @@ class SecondReader:
                 found = self._driver.get_object(self._bucket, key)
             except (ObjectDoesNotExistError, ContainerDoesNotExistError):
                 return None
-            except LibcloudError as error:
-                raise Unreadable(str(error.value)) from error
-            try:
-                stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
-                return b"".join(stream)
-            except LibcloudError as error:
-                raise Unreadable(str(error.value)) from error
+            stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
+            return b"".join(stream)
 
     def sha256(self, key: str) -> str | None:
         """The digest of an object's bytes, or None where there is none."""
