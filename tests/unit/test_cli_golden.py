@@ -86,5 +86,6 @@ def test_later_verbs_are_absent() -> None:
     """The command offers what works, and nothing that does not work yet."""
     verbs = set(havre.list_commands(click.Context(havre)))
     assert verbs == {
-        "providers", "keys", "ls", "doctor", "estate", "gate", "derogate", "plan", "migrate", "status", "verify", "restore", "completion",
+        "providers", "keys", "ls", "doctor", "estate", "gate", "derogate", "plan", "migrate", "status", "verify", "restore",
+        "evidence", "check-evidence", "prove", "completion",
     }  # fmt: skip
