@@ -104,7 +104,9 @@ def test_look_and_doctor(write_sites, sftp: SshdPlace) -> None:
     (sftp.root / havre.bucket / "a/b.txt").write_text("x" * 9)
     assert "a/b.txt" in havre("ls", f"hospital:{havre.bucket}").stdout
     havre("doctor", f"hospital:{havre.bucket}")
-    assert "worse" not in havre("doctor", f"hospital:{havre.bucket}", "--probe").stdout
+    found = havre("doctor", f"hospital:{havre.bucket}", "--probe").stdout
+    assert "as-declared" in found
+    assert "contradicts" not in found
 
 
 def test_unknown_host(write_sites, tmp_path: Path) -> None:
