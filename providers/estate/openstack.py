@@ -18,12 +18,13 @@ from typing import Any, Final
 import libcloud
 import openstack
 from keystoneauth1 import session as keystone
+from keystoneauth1.exceptions import EmptyCatalog, EndpointNotFound
 from libcloud.compute.drivers.openstack import OpenStack_2_NodeDriver
 from openstack.config.loader import OpenStackConfig
 from openstack.connection import Connection
 from openstack.warnings import RemovedInSDK60Warning
 
-from providers.errors import ConfigInvalid
+from providers.errors import ConfigInvalid, Unsupported
 from providers.estate.clean import clean_item
 from providers.estate.clouds import guarded_driver, readers_of
 from providers.estate.guard import Guard, guarded_session
@@ -96,11 +97,14 @@ class CloudSession:
 
     def endpoint(self, service: str) -> str | None:
         """Where the catalogue says a service is; None where it says nothing."""
-        found = self.config.get_endpoint(service) or self.session.get_endpoint(
-            service_type=service,
-            interface=self.config.get_interface(service),
-            region_name=self.config.get_region_name(service),
-        )
+        try:
+            found = self.config.get_endpoint(service) or self.session.get_endpoint(
+                service_type=service,
+                interface=self.config.get_interface(service),
+                region_name=self.config.get_region_name(service),
+            )
+        except (EndpointNotFound, EmptyCatalog):
+            return None
         return str(found).rstrip("/") if found else None
 
     def close(self) -> None:
@@ -122,13 +126,9 @@ def open_openstack(cloud: CloudSession) -> Source:
     return Source(asked=asked, readers=readers, close=cloud.close)
 
 
-class _NoService(NotImplementedError):
-    """The catalogue has no such service."""
-
-
 def _needs(cloud: CloudSession, kind: Kind, read: Callable[[], Iterable[Item]]) -> Iterable[Item]:
     if cloud.endpoint(_SERVICES[kind]) is None:
-        raise _NoService
+        raise Unsupported(f"the cloud's catalogue names no {_SERVICES[kind]} service")
     return read()
 
 
@@ -146,6 +146,8 @@ def _driver(cloud: CloudSession) -> Any:
         ex_force_auth_url=cloud.config.get_auth_args()["auth_url"],
         ex_force_auth_token=cloud.session.get_token(),
         ex_force_base_url=compute,
+        # Never sent: the driver wants a name before it finds that it has a token.
+        ex_tenant_name="of the token",
         **{name: url for name, url in options.items() if url},
     )
     # Otherwise the driver asks a catalogue that it does not have which version there is.
