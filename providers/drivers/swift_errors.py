@@ -151,8 +151,8 @@ def _from_sdk(error: Exception) -> StoreError:
         error, (os_.ConfigException, ka.MissingRequiredOptions, ka.OptionError, ka.NoMatchingPlugin)
     ):
         return ConfigInvalid(
-            "clouds.yaml does not describe this cloud completely",
-            hint="check auth_type and auth of the cloud that this site names",
+            "clouds.yaml does not describe the cloud that this site names",
+            hint="check its name, region_name, auth_type and auth there",
         )
     if isinstance(error, ka.AuthPluginException):
         return Unauthenticated("Keystone could not be asked as clouds.yaml says")

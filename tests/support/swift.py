@@ -406,6 +406,8 @@ class SwiftKeystone(Swift):
                 "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
                 "delay_auth_decision": "true",
                 "include_service_catalog": "false",
+                # Ask each time: a token that was revoked is to be refused at once.
+                "token_cache_time": -1,
                 **checks,
             },
             "filter:keystoneauth": _egg(

@@ -443,8 +443,11 @@ def test_keystone_refuses(swift_keystone: SwiftKeystone) -> None:
             store.check()
         assert "wrong-password" not in str(caught.value)
     elsewhere = SwiftSettings(container="c", cloud="password", region="Elsewhere", clouds_file=str(clouds))
-    with ObjectStore(SwiftDriver(elsewhere), location="keystone") as store, pytest.raises(ConfigInvalid):
-        store.check()
+    with pytest.raises(ConfigInvalid):
+        SwiftDriver(elsewhere)
+    unlisted = swift_keystone.clouds(unlisted={"auth": auth, "region_name": "Elsewhere"})
+    with pytest.raises(ConfigInvalid):
+        SwiftDriver(SwiftSettings(container="c", cloud="missing", clouds_file=str(unlisted)))
 
 
 def test_temp_auth_refuses(swift: SwiftServer, harness: SwiftHarness, bucket: str) -> None:
@@ -476,7 +479,11 @@ def test_what_came_in_by_the_s3_front_is_read(swift: SwiftServer, store: ObjectS
     parts = []
     for number, size in enumerate(sizes, 1):
         part = client.upload_part(
-            Bucket=bucket, Key="large", UploadId=begun["UploadId"], PartNumber=number, Body=b"%d" % number * size
+            Bucket=bucket,
+            Key="large",
+            UploadId=begun["UploadId"],
+            PartNumber=number,
+            Body=b"%d" % number * size,
         )
         parts.append({"PartNumber": number, "ETag": part["ETag"]})
     client.complete_multipart_upload(
