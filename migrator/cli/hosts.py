@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from migrator.cli.group import Invocation
+    from providers.errors import StoreError
     from providers.estate.hosts import HostReport
     from providers.secrets import Secret
     from providers.sftp_place import SftpPlace
 
-__all__ = ["HostPlace", "ask_host", "host_places"]
+__all__ = ["HostPlace", "ask_host", "host_places", "unreached"]
 
 _MACHINE: Final = Path("/etc/ssh/ssh_known_hosts")
 
@@ -112,6 +113,15 @@ def ask_host(place: HostPlace, *, sudo: bool) -> HostReport:
     finally:
         connection.close()
     return HostReport(host=place.name, asked_at=datetime.now(UTC), facts=facts, untold=untold)
+
+
+def unreached(place: HostPlace, error: StoreError) -> HostReport:
+    """The report of a host that did not let itself be asked: every question is untold, for that reason."""
+    from providers.estate.commands import QUESTIONS  # noqa: PLC0415 - loads when used
+    from providers.estate.hosts import HostReport  # noqa: PLC0415 - loads when used
+
+    untold = {question.name: error.message for question in QUESTIONS}
+    return HostReport(host=place.name, asked_at=datetime.now(UTC), untold=untold)
 
 
 def _place(text: str, jump: str | None, key_file: Path | None) -> SftpPlace:

@@ -145,7 +145,8 @@ def _site(invocation: Invocation, name: str, *, save: Path | None, against: Path
 def _attest(
     invocation: Invocation, places: Sequence[HostPlace], names: tuple[str, ...], *, sudo: bool
 ) -> int:
-    from migrator.cli.hosts import ask_host  # noqa: PLC0415 - loads when used
+    from migrator.cli.hosts import ask_host, unreached  # noqa: PLC0415 - loads when used
+    from providers.errors import StoreError  # noqa: PLC0415 - loads when used
     from providers.estate.baseline import baseline_names, load_baseline  # noqa: PLC0415 - loads when used
     from providers.estate.hosts import HOSTS_FORMAT, Outcome, attest  # noqa: PLC0415 - loads when used
 
@@ -153,7 +154,14 @@ def _attest(
     baselines = [load_baseline(name) for name in names or baseline_names()]
     reports, findings = [], []
     for place in places:
-        report = ask_host(place, sudo=sudo)
+        try:
+            report = ask_host(place, sudo=sudo)
+        except StoreError as error:
+            # One host that is away must not hide how the others stand.
+            if len(places) == 1:
+                raise
+            output.error(f"{place.name}: {error.message}", error.hint)
+            report = unreached(place, error)
         mine = [finding for baseline in baselines for finding in attest(report, baseline)]
         reports.append(report)
         findings += mine

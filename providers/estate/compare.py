@@ -1,6 +1,6 @@
 """What changed between two estates: findings, computed without a clock or a network.
 
-``drift(a, a)`` is empty unless ``a`` could not be asked; swapping the arguments swaps ``added`` with ``removed``
+``drift(a, a)`` is empty unless a listing of ``a`` is partial; swapping the arguments swaps ``added`` with ``removed``
 and ``before`` with ``after``. A thing that is missing because a section could not be asked is never called
 removed: that section is a finding of its own.
 """

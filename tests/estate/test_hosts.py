@@ -165,6 +165,17 @@ def test_a_refused_login_is_said(host: Sshd, tmp_path: Path) -> None:
     assert "lets" in result.output
 
 
+def test_one_host_that_is_away_does_not_hide_the_others(host: Sshd) -> None:
+    """With several hosts the one that is not there is not established, and the others are told."""
+    result = ask(host, "root@127.0.0.1:9", "--json", "--baseline", "anssi-openssh")
+    assert result.exit_code == 4, result.output
+    document = json.loads(result.stdout)
+    away = {one["outcome"] for one in document["findings"] if one["host"] == "root@127.0.0.1:9"}
+    assert away == {"not-established"}
+    assert document["counts"]["as-expected"] > 0
+    assert "cannot connect" in result.stderr
+
+
 @pytest.mark.parametrize(
     "line",
     [
