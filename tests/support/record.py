@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,17 @@ SERVERS_SEEN = _FOLDER / "servers.json"
 """`titles` of the checks, `order` of the servers, and of each under `servers` its `title`, `version` and `checks`."""
 MATRIX = _FOLDER / "matrix.json"
 """Server → `profile/mode` → object → how it ended."""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: tests run in several."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 class Record:
@@ -45,8 +58,7 @@ class Record:
                 "one is right, run this test with HAVRE_RECORD=1, then scripts/regenerate"
             )
             return
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone(self._path.parent):
             content = self._read()
             place = content
             for name in names[:-1]:
