@@ -473,7 +473,7 @@ def test_nothing_but_store_errors_leaves(harness: SwiftHarness, bucket: str) -> 
 def test_what_came_in_by_the_s3_front_is_read(swift: SwiftServer, store: ObjectStore, bucket: str) -> None:
     """Objects written through Swift's S3 front, in parts too, are read here with their metadata and listed whole."""
     client = swift.s3.client()
-    client.put_object(Bucket=bucket, Key="small", Body=b"small", Metadata={"my-name": "v"})
+    client.put_object(Bucket=bucket, Key="small", Body=b"small", Metadata={"my_name": "v"})
     begun = client.create_multipart_upload(Bucket=bucket, Key="large", Metadata={"my-name": "w"})
     sizes = (5 * 1024 * 1024, 10)
     parts = []
@@ -492,10 +492,10 @@ def test_what_came_in_by_the_s3_front_is_read(swift: SwiftServer, store: ObjectS
     client.close()
     listed = {meta.key: meta for meta in store.list()}
     assert {str(key): meta.size for key, meta in listed.items()} == {"small": 5, "large": sum(sizes)}
-    for key, value in (("small", "v"), ("large", "w")):
+    for key, name, value in (("small", "my_name", "v"), ("large", "my-name", "w")):
         found = store.read(Key(key), pin=listed[Key(key)].pin)
         assert found.meta.attributes is not None
-        assert found.meta.attributes.metadata["my-name"] == value
+        assert found.meta.attributes.metadata[name] == value
     assert list(store.list_uploads()) == []
     store.delete(Key("large"))
     assert swift.names(f"{bucket}+segments") != []
