@@ -12,13 +12,14 @@ import support.dialect_objects
 import support.dialect_uploads  # noqa: F401 - these register their checks
 from support.dialect import CHECKS, Subject, subject
 from support.record import SERVERS_SEEN, Record
-from support.seen import COLUMNS, version_of
+from support.seen import COLUMNS, running_columns, version_of
 from support.tls import Authority
 
 MARKS = ("yes", "no", "lies", "part")
 _RECORD = Record(SERVERS_SEEN)
 _SERVERS = [
-    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()
+    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs))
+    for name, column in running_columns().items()
 ]
 
 
@@ -38,7 +39,7 @@ def subjects(authority: Authority, request: pytest.FixtureRequest) -> Iterator[d
 
 _CASES = [
     pytest.param(name, check, id=f"{name}-{check}", marks=pytest.mark.server(*column.needs))
-    for name, column in COLUMNS.items()
+    for name, column in running_columns().items()
     for check in column.only or CHECKS
 ]
 

@@ -10,11 +10,12 @@ from migrator.core.modes import Mode
 from support.endpoints import S3Server
 from support.matrix import AWKWARD, PLAIN, PROFILES, WRONG, run_cell
 from support.record import MATRIX, Record
-from support.seen import COLUMNS
+from support.seen import running_columns
 
 _RECORD = Record(MATRIX)
 _SERVERS = [
-    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs)) for name, column in COLUMNS.items()
+    pytest.param(name, id=name, marks=pytest.mark.server(*column.needs))
+    for name, column in running_columns().items()
 ]
 
 

@@ -20,7 +20,7 @@ _MAKING = threading.Lock()
 def new_client(service: str, **arguments: Any) -> Any:
     """A boto3 client; the caller closes it."""
     with _MAKING:  # sessions are not made for threads, clients are
-        return _SESSION.client(service, **arguments)  # type: ignore[call-overload]
+        return _SESSION.client(service, **arguments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

