@@ -28,6 +28,7 @@ from paramiko.ssh_exception import (
 )
 
 from providers.drivers.sftp_hosts import key_types_of, require_trusted, trusted_keys
+from providers.drivers.sftp_pipe import PatientPipe
 from providers.drivers.sftp_settings import CHANNELS_PER_CONNECTION, SftpSettings
 from providers.errors import ConfigInvalid, Unauthenticated, Unavailable
 from providers.secrets import Secret
@@ -127,6 +128,8 @@ class Connection:
         """
         channel = self._transport.open_session(window_size=_WINDOW, timeout=self._settings.connect_timeout)
         channel.settimeout(self._settings.timeout)
+        # Before anything can have come in: a server speaks only when it is spoken to.
+        channel.in_buffer = PatientPipe()
         channel.invoke_subsystem("sftp")
         return channel
 

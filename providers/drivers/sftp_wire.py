@@ -26,6 +26,7 @@ from providers.drivers.sftp_packets import (
     text_field,
     times_field,
 )
+from providers.drivers.sftp_pipe import PatientPipe
 
 if TYPE_CHECKING:
     from paramiko.channel import Channel
@@ -352,6 +353,9 @@ class Session:
         filled, total = 0, len(into)
         while filled < total:
             if not self._chunk:
+                pipe = self._channel.in_buffer
+                if isinstance(pipe, PatientPipe):
+                    pipe.wanted = total - filled
                 data = self._channel.recv(_TAKE)
                 if not data:
                     raise EOFError("the channel is closed")

@@ -36,6 +36,7 @@ class Channel:
     """A channel whose other end is a function from one request to the packets that answer it."""
 
     closed = eof_received = False
+    in_buffer = None
 
     def __init__(self, answer: Any, greeting: bytes = packet(Kind.VERSION, 3)) -> None:
         self._answer = answer
