@@ -58,6 +58,23 @@ class AttributeFit:
         statement = "INSERT OR IGNORE INTO notes (row, note) VALUES (?,?)"
         self._writer.call(Ledger.execute, statement, (row, note))
 
+    def compare(self, row: int, sent: Attributes, found: Attributes | None) -> None:
+        """Note what was sent with an object and did not stay: some stores take metadata and drop it.
+
+        ``found`` is what a read of the stored object told, or None where a read tells nothing.
+        """
+        if found is None:
+            return
+        for field, name in _HEADERS:
+            value = getattr(sent, field)
+            if value is not None and getattr(found, field) != value:
+                self.note(row, f"{name} did not stay at the target")
+        folds = self._target.capabilities.metadata_folds_case
+        kept = {(name.lower() if folds else name): value for name, value in found.metadata.items()}
+        for name, value in sent.metadata.items():
+            if kept.get(name.lower() if folds else name) != value:
+                self.note(row, f"user metadata {name!r} did not stay at the target")
+
     def _split(self, attributes: Attributes) -> tuple[Attributes, tuple[str, ...]]:
         kept, notes = attributes, []
         capabilities = self._target.capabilities

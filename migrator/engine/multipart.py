@@ -317,6 +317,8 @@ class LargeTransfer:
             pin=replace(meta.pin, size=size),
             plaintext_sha256=plaintext,
             header_sha256=self._header_sha256,
+            row=self.row.row,
+            attributes=self._options.attributes,
         )
         level = level_for(context, self.row)
         if level is Level.FULL:

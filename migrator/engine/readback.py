@@ -26,7 +26,7 @@ from migrator.envelope.errors import SegmentInvalid
 from migrator.errors import IntegrityError
 from migrator.ledger.rows import PartRow, Row, UploadRow
 from providers.errors import ConditionFailed, NotFound, RangeInvalid
-from providers.model import Key, Pin, Span
+from providers.model import NO_ATTRIBUTES, Attributes, Key, Pin, Span
 
 __all__ = [
     "PIECE_UNITS",
@@ -54,6 +54,9 @@ class Expected:
     ciphertext_sha256: bytes | None = None
     nonce_prefix: bytes | None = None
     header_sha256: bytes | None = None
+    row: int = 0
+    attributes: Attributes = NO_ATTRIBUTES
+    """What was sent with the object ``row``; what a read no longer finds of it is noted."""
 
 
 def level_for(context: Context, row: Row | int) -> Level:
@@ -104,6 +107,8 @@ def read_stored(
         raise IntegrityError("the store holds another object than the one it acknowledged") from None
     data = memoryview(result.data)
     context.progress.add(checked=len(data))
+    if expected.attributes != NO_ATTRIBUTES and (span is None or span.start == 0):
+        context.fit.compare(expected.row, expected.attributes, result.meta.attributes)
     return data
 
 

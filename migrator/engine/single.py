@@ -143,6 +143,8 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
         plaintext_sha256=plain_sha256,
         ciphertext_sha256=body_sha256,
         nonce_prefix=prefix,
+        row=row.row,
+        attributes=attributes,
     )
     del source, body
     return verify_single(context, row, codec, geometry, expected)

@@ -8,7 +8,7 @@ import pytest
 
 from migrator.core.modes import Mode
 from support.endpoints import S3Server
-from support.matrix import AWKWARD, PLAIN, PROFILES, WRONG, run_cell
+from support.matrix import AWKWARD, PLAIN, PROFILES, SILENT, WRONG, run_cell
 from support.record import MATRIX, Record
 from support.seen import running_columns
 
@@ -38,6 +38,7 @@ def test_no_cell_is_done_with_wrong_bytes(
     cell = run_cell(tmp_path, server, mode=mode, profile=profile, objects=objects)
     assert set(cell.outcomes) == set(objects)
     assert WRONG not in cell.outcomes.values()
+    assert SILENT not in cell.outcomes.values()
     assert "REPLACED" not in cell.outcomes.values()
     unfinished = {
         outcome

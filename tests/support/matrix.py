@@ -40,7 +40,7 @@ from support.double_store import Dialect
 from support.endpoints import S3Server
 from support.second_reader import KeyRewritten, SecondReader, Unreadable, open_crypt4gh
 
-__all__ = ["AWKWARD", "PLAIN", "PROFILES", "TAKEN", "WRONG", "Cell", "run_cell"]
+__all__ = ["AWKWARD", "PLAIN", "PROFILES", "SILENT", "TAKEN", "WRONG", "Cell", "run_cell"]
 
 UNITS = 80
 """64 KiB units in a part: 5 MiB, the least that most servers take."""
@@ -80,6 +80,7 @@ AWKWARD = {
 }
 """Keys of the second wave."""
 WRONG = "DONE, WRONG BYTES"
+SILENT = "verified; METADATA LOST IN SILENCE"
 _LYING = """schema = 1
 
 [profile]
@@ -197,6 +198,9 @@ class _Run:
                 key: (State(state), reason)
                 for key, state, reason in ledger.query("SELECT key, state, reason FROM objects")
             }
+            self._noted = {
+                key for (key,) in ledger.query("SELECT o.key FROM notes n JOIN objects o ON o.row=n.row")
+            }
         finally:
             ledger.close()
         for name, key in self._objects.items():
@@ -250,7 +254,8 @@ class _Run:
         if found is None or self._opened(found) != self._bodies[name]:
             return WRONG
         if "meta" in name and self._mode is Mode.COPY and not self._described(name):
-            return "verified; metadata lost"
+            noted = self._objects[name] in self._noted
+            return "verified; metadata lost, and noted" if noted else SILENT
         return "verified"
 
     def _opened(self, stored: bytes) -> bytes | None:
@@ -276,9 +281,9 @@ class _Run:
     def _described(self, name: str) -> bool:
         with closing(self._target.client()) as client:
             head = client.head_object(Bucket=self._buckets[1], Key=self._target_key(name))
-        return bool(
-            head.get("Metadata", {}).get("site") == "h-7" and head["ContentType"] == "application/dicom"
-        )
+        # HTTP folds the case of header names, and servers write them as they like.
+        metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+        return metadata.get("site") == "h-7" and head["ContentType"] == "application/dicom"
 
 
 def _body(name: str) -> bytes:
