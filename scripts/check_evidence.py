@@ -1,8 +1,8 @@
 """Decide if an evidence bundle, or a proof, holds: `migrator/docs/evidence-format.md` says what that means.
 
-python scripts/check_evidence.py [DIR] --trust KEY.pub [--trust KEY.pub] [--proof FILE], where KEY.pub is one key as
-`keys.json` has it or a PEM public key, exits 0 if all holds, 4 if not, 2 if called wrongly. At most 250 lines, to be read in one sitting.
+Called as below, it exits with 0 if all holds, 4 if not, 2 if called wrongly. At most 250 lines, for one sitting.
 """
+
 # fmt: off
 import argparse
 import base64
@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization as ser
 
 DER = {"ed25519": "302a300506032b6570032100", "ml-dsa-65": "308207b2300b0609608648016503040312038207a100"}  # heads of raw keys
-DAY, MAX_ROW, MAX_OPENING, MAX_DOCUMENT, MAX_ROWS = 86_400_000, 4096, 8 << 20, 16 << 20, 2**40
+DAY, MAX_ROW, MAX_NOTE, MAX_OPENING, MAX_DOCUMENT, MAX_ROWS = 86_400_000, 4096, 8192, 8 << 20, 16 << 20, 2**40
 TRANSFER, VERIFICATION = "statements/transfer.json", "statements/verification.json"
 ROWS, EXTRA = {"manifest.jsonl", "checkpoint.txt"}, {"openings.jsonl", "timestamp.tsr"}
 NEEDED = ROWS | {"plan.toml", "gate.json", "run.json", "keys.json", TRANSFER, VERIFICATION}
@@ -50,10 +50,10 @@ ENVELOPE = record(payload=T, payloadType=one_of("application/vnd.in-toto+json"),
 COUNTS, TREE = several(f"{T}:{N}", r"\{", r"\}"), record(root=S, size=N)
 PREDICATES = {
     TRANSFER: record(wave=T, wave_id=T, class_=T, mode=T, names=T, claim=T, made_at=N, tree=TREE, states=COUNTS,
-        inventory=record(independent=maybe(record(name=T, sha256=S)), listed_from=maybe(N), listed_to=maybe(N), rows=N),
-        filters=several(rf"\[{T},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S), limits_of_this=several(T)),
+        inventory=record(independent=maybe(record(name=T, sha256=S)), listed_from=N, listed_to=N, rows=N),
+        filters=several(rf"\[{one_of('include', 'exclude')},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S), limits_of_this=several(T)),
     VERIFICATION: record(wave_id=T, made_at=N, tree=TREE, levels=COUNTS, weakest=maybe(T), from_=maybe(N), to=maybe(N),
-        sample=maybe(record(seed=f"(?:{T}|{N})", size=N)))}
+        sample=maybe(record(seed=S, size=N)))}
 PROOF = record(format=one_of("havre-proof/1"), checkpoint=T, keys=KEYS, rows=several(record(line=T, path=several(S), **OPENED)))
 NOTE = re.compile("(havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— [^ \n]+ [A-Za-z0-9+/=]+\n)+)")
 class Wrong(Exception):
@@ -84,7 +84,7 @@ def unbase64(written: str) -> bytes:
 def sha(*pieces: bytes) -> bytes:
     return hashlib.sha256(b"".join(pieces)).digest()
 def read_keys(listed: Any, now: int) -> list[dict[str, Any]]:
-    need(fits(listed, KEYS) and len({key["keyid"] for key in listed}) == len(listed) > 0, "no list of keys as it must be")
+    need(fits(listed, KEYS) and all(0 < len({k[it] for k in listed}) == len(listed) <= 16 for it in ("keyid", "name")), "not 1 to 16 keys")
     for key in listed:
         key["raw"] = unbase64(key["public"])
         need(len(key["raw"]) == {"ed25519": 32}.get(key["algorithm"], 1952) and sha(key["raw"]).hex() == key["keyid"], "a key of a wrong length or keyid")
@@ -135,7 +135,7 @@ class Check:
             need(file not in PREDICATES or always <= good, "no signature by an ML-DSA key that the reader trusts")
     def _checkpoint(self, file: str, raw: bytes, keys: list[dict[str, Any]]) -> tuple[str, int, str]:
         body, wave, size, root, notes = match.groups() if (match := NOTE.fullmatch(raw.decode(errors="replace"))) else [""] * 5
-        need(body and int(size) <= MAX_ROWS, "not in the form of a checkpoint")
+        need(body and int(size) <= MAX_ROWS and len(raw) <= MAX_NOTE, "not in the form of a checkpoint")
         has = [(name, unbase64(mark)) for _, name, mark in (note.split(" ") for note in notes.splitlines())]
         must = [((k["name"], sha(k["name"].encode(), b"\n\1", k["raw"])[:4]), k) for k in keys if k["algorithm"] == "ed25519"]
         self._signed(file, must, [((name, mark[:4]), mark[4:]) for name, mark in has], body.encode())
@@ -192,7 +192,7 @@ class Check:
             with self._about(name := path.relative_to(root).as_posix()):
                 need(not path.is_symlink() and (path.is_dir() or path.is_file()), "a symbolic link, or not a file")
                 if path.is_file() or name not in ("statements", "derogations"):
-                    need(name in NEEDED | EXTRA or re.fullmatch("derogations/[^/]+[.]json", name), "surplus")
+                    need((name in NEEDED | EXTRA and (name not in EXTRA or path.stat().st_size)) or re.fullmatch("derogations/[^/]+[.]json", name), "surplus")
                     names.add(name)
         self.found += [(name, 0, "missing") for name in sorted(NEEDED - names)]
         for name in sorted(names - EXTRA - {"manifest.jsonl"}):
@@ -233,8 +233,8 @@ class Check:
             need(last, "proves nothing")
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Decide whether an evidence bundle, or a proof, holds.")
-    parser.add_argument("dir", nargs="?", type=Path)
-    parser.add_argument("--trust", type=Path, action="append", required=True, metavar="KEY.pub")
+    parser.add_argument("dir", nargs="?", type=Path, metavar="DIR")
+    parser.add_argument("--trust", type=Path, action="append", required=True, metavar="KEY.pub", help="a key as in keys.json, or PEM")
     parser.add_argument("--proof", type=Path, metavar="FILE")
     asked = parser.parse_args(arguments)
     try:

@@ -155,6 +155,9 @@ class _Reader:
             if name.startswith(_DEROGATIONS) or name in {"gate.json", "run.json"}:
                 with self._naming(name):
                     self._document(name)
+            elif name in {"plan.toml", "timestamp.tsr"}:
+                with self._naming(name):
+                    self._bytes(name)
         self._statement("statements/transfer.json", TRANSFER, tree, tally, checkpoint)
         self._statement("statements/verification.json", VERIFICATION, tree, tally, checkpoint)
         self._openings(fields)
@@ -295,14 +298,7 @@ class _Reader:
         tally: Tally,
         checkpoint: Checkpoint | None,
     ) -> None:
-        made = predicate["made_at"]
-        if made > self._now + _DAY:
-            self._wrong(name, "it was made in the future")
-        for key in self._keys:
-            if key.expired_at(made):
-                self._wrong(name, f"the key {key.name} had expired when it was made")
-            if key.valid_from > self._now + _DAY:
-                self._wrong(name, f"the key {key.name} is from the future")
+        self._times(name, predicate)
         if checkpoint is not None and predicate["wave_id"] != checkpoint.wave_id:
             self._wrong(name, "it is about another wave than the checkpoint")
         if tree is None:
@@ -310,19 +306,34 @@ class _Reader:
         if predicate["tree"] != {"root": tree.root().hex(), "size": tree.size}:
             self._wrong(name, "its tree is not that of the rows")
         if kind == TRANSFER:
-            told: dict[str, Any] = {"states": dict(tally.states)}
+            found: dict[str, Any] = {"states": dict(tally.states)}
             if predicate["inventory"]["rows"] != tree.size:
                 self._wrong(name, "its inventory has another number of rows")
         else:
-            told = {
+            found = {
                 "levels": dict(tally.levels),
                 "weakest": tally.weakest,
                 "from": tally.first,
                 "to": tally.last,
             }
-        for member, value in told.items():
+        for member, value in found.items():
             if predicate[member] != value:
                 self._wrong(name, f"its {member} is not what the rows say")
+
+    def _times(self, name: str, predicate: dict[str, Any]) -> None:
+        made = predicate["made_at"]
+        if made > self._now + _DAY:
+            self._wrong(name, "it was made in the future")
+        told = self._verdict.predicates.get("transfer", predicate)
+        if any(predicate[member] != told[member] for member in ("made_at", "wave_id")):
+            self._wrong(name, "it is of another time or wave than the transfer statement")
+        # The reader's copy of a key counts too: whoever holds an old key writes what they like in keys.json.
+        ids = {key.keyid for key in self._keys}
+        for key in (*self._keys, *(key for key in self._trusted if key.keyid in ids)):
+            if key.expired_at(made):
+                self._wrong(name, f"the key {key.name} had expired when it was made")
+            if key.valid_from > self._now + _DAY:
+                self._wrong(name, f"the key {key.name} is from the future")
 
     def _openings(self, fields: _Fields) -> None:
         if "openings.jsonl" not in self._present:

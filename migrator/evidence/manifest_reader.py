@@ -38,8 +38,22 @@ _ROW: Final = re.compile(
     rb'"row":([1-9][0-9]{0,12}),"state":"(verified|stored|skipped|drifted|rejected|failed|planned)"\}'
 )
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_NEVER_NULL: Final = frozenset({"source_key", "source_size"})
+_NUMBERS: Final = frozenset({"source_size", "stored_size", "segments"})
 _SALT_HEX: Final = re.compile(r"[0-9a-f]{32}")
-_WITH_RECEIPT: Final = frozenset({"verified", "stored"})
+# Which of time and level a row in each state may have.
+_BOTH: Final = (True, True)
+_TIME: Final = (True, False)
+_NEITHER: Final = (False, False)
+_MAY: Final = {
+    "verified": (_BOTH,),
+    "stored": (_TIME,),
+    "skipped": (_BOTH, _NEITHER),
+    "drifted": (_TIME, _NEITHER),
+    "rejected": (_TIME, _NEITHER),
+    "failed": (_TIME, _NEITHER),
+    "planned": (_NEITHER,),
+}
 
 
 class ReadRow(NamedTuple):
@@ -71,12 +85,8 @@ def read_row(line: bytes) -> ReadRow:
     )
     if read.at is not None and read.at > MAX_INTEGER:
         raise EvidenceInvalid("a time is too large")
-    if read.state == "verified" and read.level is None:
-        raise EvidenceInvalid("an object is called verified and no level is named")
-    if (read.state in _WITH_RECEIPT or read.level is not None) and read.at is None:
-        raise EvidenceInvalid("an object was stored or verified at no time")
-    if read.level is not None and read.state not in {"verified", "skipped"}:
-        raise EvidenceInvalid("a level is named for an object that was not verified")
+    if (read.at is not None, read.level is not None) not in _MAY[read.state]:
+        raise EvidenceInvalid(f"a row that is {read.state} has a time or a level too many or too few")
     return read
 
 
@@ -135,7 +145,7 @@ def check_opening(commitments: Any, opened: Any) -> tuple[dict[str, Any], bytes]
     Raises:
         EvidenceInvalid: They are not exactly the fields of a row.
     """
-    if not isinstance(commitments, dict) or not isinstance(opened, dict):
+    if not isinstance(commitments, dict) or not isinstance(opened, dict) or not opened:
         raise EvidenceInvalid("an opening has no commitments or no values")
     if set(commitments) | set(opened) != set(FIELDS) or set(commitments) & set(opened):
         raise EvidenceInvalid("an opening does not name each field once")
@@ -153,8 +163,31 @@ def check_opening(commitments: Any, opened: Any) -> tuple[dict[str, Any], bytes]
         salt = entry["salt"]
         if not isinstance(salt, str) or not _SALT_HEX.fullmatch(salt):
             raise EvidenceInvalid(f"a salt is not {SALT} bytes in hexadecimal")
+        if not _is_value(name, entry["value"]):
+            raise EvidenceInvalid(f"the opened {name} is of another kind than that field")
         found.append(commit(name, bytes.fromhex(salt), entry["value"]))
     return {name: opened[name]["value"] for name in opened}, fields_digest(tuple(found))
+
+
+def _is_value(name: str, value: Any) -> bool:
+    if value is None:
+        return name not in _NEVER_NULL
+    if name in _NUMBERS:
+        return _is_count(value)
+    if name == "parts":
+        return isinstance(value, list) and all(
+            isinstance(part, list) and len(part) == 2 and _is_count(part[0]) and _is_digest(part[1])
+            for part in value
+        )
+    return _is_digest(value) if name.endswith("_sha256") else isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _HEX.fullmatch(value) is not None
 
 
 def openings_of(path: Path, digest: Any | None = None) -> Iterator[Opening]:
@@ -173,6 +206,8 @@ def openings_of(path: Path, digest: Any | None = None) -> Iterator[Opening]:
             raise EvidenceInvalid(f"line {number}: rows do not rise")
         last = found.row
         yield found
+    if not last:
+        raise EvidenceInvalid("it opens nothing")
 
 
 def sha256_of(path: Path) -> str:

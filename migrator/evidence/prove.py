@@ -17,9 +17,9 @@ from migrator.core.plan import Plan
 from migrator.errors import EvidenceInvalid, NothingThere, UsageError
 from migrator.evidence.bundle import opening
 from migrator.evidence.checkpoint import read_checkpoint, seal_checkpoint
-from migrator.evidence.manifest_reader import ReadRow, check_opening, read_row
+from migrator.evidence.manifest_reader import MAX_ROW, ReadRow, check_opening, read_row
 from migrator.evidence.rows import manifest_rows
-from migrator.evidence.signers import PublicKey, Signer, keys_document, read_keys
+from migrator.evidence.signers import ED25519, PublicKey, Signer, keys_document, read_keys
 from migrator.ledger.ledger import Ledger
 
 __all__ = ["FORMAT", "Proof", "ProvenRow", "check_proof", "write_proof"]
@@ -123,7 +123,12 @@ def check_proof(document: Any, trusted: Sequence[PublicKey]) -> Proof:
         raise EvidenceInvalid("the proof has no checkpoint or no rows")
     keys = read_keys({"keys": document["keys"]})
     checkpoint = read_checkpoint(document["checkpoint"].encode())
-    ids = {key.keyid for key in checkpoint.signers(keys)}
+    signers = checkpoint.signers(keys)
+    ids = {key.keyid for key in signers}
+    if [key.keyid for key in keys if key.algorithm == ED25519] != [key.keyid for key in signers]:
+        raise EvidenceInvalid(
+            "the checkpoint is not signed by exactly the Ed25519 keys of the proof, in order"
+        )
     known = tuple(key.name for key in trusted if key.keyid in ids)
     if not known:
         raise EvidenceInvalid("no key that you trust has signed the checkpoint")
@@ -134,6 +139,8 @@ def check_proof(document: Any, trusted: Sequence[PublicKey]) -> Proof:
             raise EvidenceInvalid("rows do not rise")
         last = found.row.row
         rows.append(found)
+    if not rows:
+        raise EvidenceInvalid("the proof shows no row")
     return Proof(wave_id=checkpoint.wave_id, size=checkpoint.size, rows=tuple(rows), trusted=known)
 
 
@@ -147,6 +154,8 @@ def _check_row(entry: Any, size: int, root: bytes) -> ProvenRow:
     ):
         raise EvidenceInvalid("a row of the proof holds a value that it may not hold")
     line = entry["line"].encode()
+    if len(line) > MAX_ROW:
+        raise EvidenceInvalid("a row of the proof is too long")
     row = read_row(line)
     try:
         path = [bytes.fromhex(node) for node in entry["path"]]

@@ -160,7 +160,7 @@ def _read_key(entry: Any) -> PublicKey:
         raise EvidenceInvalid("an entry of keys.json lacks a member or has one too many")
     texts = all(isinstance(entry[name], str) for name in ("name", "algorithm", "keyid", "public", "held"))
     start, end = entry["valid_from"], entry["valid_until"]
-    times = type(start) is int and (end is None or type(end) is int)
+    times = type(start) is int and start >= 0 and (end is None or (type(end) is int and end >= 0))
     if not texts or not times or entry["held"] not in _HELD or not _NAME.fullmatch(entry["name"]):
         raise EvidenceInvalid("an entry of keys.json holds a value that it may not hold")
     raw = decode_base64(entry["public"])
