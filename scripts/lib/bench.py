@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from bench_evidence import evidence
 from bench_harbours import sftp, sftp_stream, swift
 from bench_local import cores, memory
 from bench_race import large, small
@@ -24,6 +25,7 @@ _BENCHMARKS = {
     "memory": memory,
     "cores": cores,
     "resume": resume,
+    "evidence": evidence,
     "sftp": sftp,
     "sftp-stream": sftp_stream,
     "swift": swift,
@@ -37,6 +39,7 @@ _NEEDED = {
     "memory": 3,
     "cores": 1,
     "resume": 2,
+    "evidence": 4,
     "sftp": 5,
     "sftp-stream": 2,
     "swift": 6,
