@@ -25,6 +25,9 @@ _HAVRE = ROOT / ".venv/bin/havre"
 _WAVE = "wave.toml"
 _PREFIX = "2026-11"
 _KEY = "warehouse"
+_SIGNER = "office"
+_PAPERS = "evidence"
+_DIFFERS = 4
 _LARGE = "omop/measurement.csv"
 _IMAGE = "imaging/CT_small.dcm"
 _AWKWARD = "notes/🏥 urgences/🩺 tri.json"
@@ -118,6 +121,7 @@ def _run(kind: Any) -> None:
         _migrate(demo)
         _verify(demo)
         _restore(demo)
+        _prove(demo)
         _ask_others(demo)
     _close(demo)
 
@@ -232,6 +236,28 @@ def _restore(demo: Demo) -> None:
         tell.held(digest_of(_RUN / "restored" / key) == original, f"sha256 {original[:16]}… of {key}")
 
 
+def _prove(demo: Demo) -> None:
+    tell, target = demo.tell, demo.target
+    tell.step("Evidence: a signed folder that others check with a public key, without trusting havre")
+    demo.havre("keys", "generate", "--signing", "-o", _SIGNER)
+    demo.havre("evidence", _WAVE, "--sign", f"{_SIGNER}.sec", "--out", _PAPERS, "--open", "target")
+    place = f"{target.site}:{target.bucket}/{_PREFIX}"
+    demo.havre("check-evidence", _PAPERS, "--trust", f"{_SIGNER}.pub", "--against", place)
+    tell.say("a program that shares no code with havre reads the same folder:")
+    tell.held(_checked_by_others(_PAPERS) == 0, "scripts/check_evidence.py says that it holds")
+    forged = _RUN / "evidence-forged"
+    shutil.copytree(_RUN / _PAPERS, forged)
+    rows = (forged / "manifest.jsonl").read_bytes()
+    (forged / "manifest.jsonl").write_bytes(rows.replace(b'"level":"full"', b'"level":"size"', 1))
+    demo.havre("check-evidence", forged.name, "--trust", f"{_SIGNER}.pub", expect=_DIFFERS)
+    tell.held(_checked_by_others(forged.name) == _DIFFERS, "both name the one row that was changed by hand")
+
+
+def _checked_by_others(folder: str) -> int:
+    command = [sys.executable, ROOT / "scripts/check_evidence.py", folder, "--trust", f"{_SIGNER}.pub"]
+    return subprocess.run(command, cwd=_RUN, check=False, stdout=subprocess.DEVNULL).returncode
+
+
 def _ask_others(demo: Demo) -> None:
     tell = demo.tell
     tell.step("Other people's tools look at the target")
@@ -266,6 +292,7 @@ def _close(demo: Demo) -> None:
         ("havre.toml", "the sites, without credentials"),
         ("originals/", "the originals (the DICOM files are in the pydicom package)"),
         ("restored/", "what came back"),
+        ("evidence/", "what an auditor needs, beside the public key office.pub"),
         ("source/data/, target/data/", "what the two stores keep on disk"),
     ):
         tell.say(f"demo-run/{path:<27} {what}")
