@@ -44,6 +44,12 @@ _CASES = [
 ]
 
 
+# What earlier tests left in the server's folder decides which of these it answers; neither is "yes".
+_UNSTEADY = {
+    ("nanio", "nested_keys"): ("no: refused 500 InternalError", "lies: the second destroys the first"),
+}
+
+
 @pytest.mark.parametrize(("server", "name"), _CASES)
 def test_what_was_recorded_is_what_is_seen(subjects: dict[str, Subject], server: str, name: str) -> None:
     """A server does in this check what the record says; a race that is not lost this time contradicts nothing."""
@@ -51,8 +57,10 @@ def test_what_was_recorded_is_what_is_seen(subjects: dict[str, Subject], server:
     seen = one.run(subjects[server])
     assert seen.partition(":")[0] in MARKS
     lost = "lies: more than one winner"
+    may_be = () if one.settled or seen == lost else (lost,)
+    unsteady = _UNSTEADY.get((server, name), ())
     _RECORD.hold(
-        "servers", server, "checks", name, seen=seen, may_be=() if one.settled or seen == lost else (lost,)
+        "servers", server, "checks", name, seen=seen, may_be=unsteady if seen in unsteady else may_be
     )
 
 

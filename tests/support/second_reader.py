@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import crypt4gh.lib
 import libcloud.security
+from libcloud.common.types import InvalidCredsError
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 from libcloud.storage.drivers.s3 import S3StorageDriver
 from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
@@ -82,6 +83,9 @@ class SecondReader:
                 found = self._driver.get_object(self._bucket, key)
             except (ObjectDoesNotExistError, ContainerDoesNotExistError):
                 return None
+            except InvalidCredsError as error:
+                # Some servers answer 403 to a key that they spell otherwise when they check the signature.
+                raise Unreadable("the server refuses the signature of this key") from error
             stream: Iterator[bytes] = self._driver.download_object_as_stream(found)
             return b"".join(stream)
 
