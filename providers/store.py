@@ -333,7 +333,9 @@ class ObjectStore:
             if send is None:
                 raise Unsupported("this protocol takes no requests of a probe's own")
             absolute = None if key is None else Key(self._prefix + key)
-            return send(method, absolute, query=query or {}, headers=headers or {}, body=body, payload=payload)
+            return send(
+                method, absolute, query=query or {}, headers=headers or {}, body=body, payload=payload
+            )
         except Exception as error:
             raise self._failed("raw", error) from _cause(error)
 

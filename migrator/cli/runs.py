@@ -179,7 +179,9 @@ def execute(
     identities = plan_identities(plan, identity_paths, passphrases, output, needed=needs_identity(plan))
     stop, progress, pace = Stop(), Progress(), Pace()
     # Every worker may have one request under way, and the listing and the sweep one each.
-    opener = load_opener(invocation, stop=stop.event, connections=settings.workers + 2, pace=pace, probed=True)
+    opener = load_opener(
+        invocation, stop=stop.event, connections=settings.workers + 2, pace=pace, probed=True
+    )
     with ExitStack() as stack:
         flow = _flow_of_check if action == "verified" else _flow_of(settings.verify.value)
         stack.enter_context(Display(progress, output, pace=pace, flow=flow))

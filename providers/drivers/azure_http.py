@@ -175,7 +175,8 @@ def _trust(bundle: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=bundle)
     except (OSError, ValueError) as error:
         raise ConfigInvalid(
-            "the file of trusted authorities cannot be used", hint="name a PEM file that can be read as ca_bundle"
+            "the file of trusted authorities cannot be used",
+            hint="name a PEM file that can be read as ca_bundle",
         ) from error
 
 

@@ -59,7 +59,9 @@ def die_and_carry_on(wave: Wave, at: int, theirs: list[tuple[str, str]], *, exac
         report = wave.run(last)
         assert report.exit_code == 0, (doom.where, report, wave.reasons())
         total = sum(map(len, wave.target.objects().values()))
-        assert not exact or last.sent_bytes() <= total - recorded, f"{doom.where}: something recorded was sent again"
+        assert not exact or last.sent_bytes() <= total - recorded, (
+            f"{doom.where}: something recorded was sent again"
+        )
     settled(wave, theirs)
     return doom.dead
 

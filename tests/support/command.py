@@ -40,7 +40,8 @@ class Command:
         return subprocess.CompletedProcess(arguments, code, out, err)
 
     def json(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        return json.loads(self(*arguments, "--json", code=code).stdout)
+        found: dict[str, Any] = json.loads(self(*arguments, "--json", code=code).stdout)
+        return found
 
     def events(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self(*arguments, "--json", code=code).stdout.splitlines()]

@@ -146,7 +146,8 @@ class Sshd:
         """Processes that serve connections; each leads a session of its own."""
         if self._process is None or self._process.pid is None:
             return []
-        found, waiting = [], [self._process.pid]
+        found: list[int] = []
+        waiting = [self._process.pid]
         while waiting:
             parent = waiting.pop()
             try:
