@@ -329,7 +329,7 @@ class SwiftKeystone(Swift):
     def clouds(self, **clouds: Mapping[str, Any]) -> Path:
         """Write a `clouds.yaml`: `password` and `application` are there always, others as given."""
         identifier, secret = self._credential
-        known = {
+        known: dict[str, Mapping[str, Any]] = {
             "password": {"auth": self.keystone.auth("mover", self._passwords["mover"], self.project)},
             "application": {
                 "auth_type": "v3applicationcredential",
