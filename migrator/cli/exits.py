@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "USAGE", "exit_code_lines"]
+__all__ = ["EXIT_CODES", "INTERRUPTED", "NOT_ALL", "USAGE", "exit_code_lines"]
 
 USAGE: Final = 2
+NOT_ALL: Final = 3
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
     (0, "all done"),
     (1, "failed"),
     (USAGE, "usage or configuration"),
-    (3, "finished, but some objects were not transferred"),
+    (NOT_ALL, "finished, but some objects were not transferred"),
     (4, "verification found differences"),
     (5, "temporary trouble outlasted the retries; try later"),
     (6, "a gate said no"),

@@ -34,7 +34,7 @@ _SECTIONS: Final = {
     "The papers": {
         "evidence": "migrator.cli.verb_evidence:evidence",
         "check-evidence": "migrator.cli.verb_evidence:check_evidence",
-        "prove": "migrator.cli.verb_evidence:prove",
+        "prove": "migrator.cli.verb_prove:prove",
     },
     "This command": {
         "completion": "migrator.cli.verb_completion:completion",

@@ -1,4 +1,4 @@
-"""``havre evidence``, ``check-evidence`` and ``prove``: papers that a third party can check."""
+"""``havre evidence`` and ``check-evidence``: a folder that a third party can check."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from migrator.cli.exits import NOT_ALL
 from migrator.cli.group import Invocation, Verb
 from migrator.cli.params import FILE, LOCATION, WAVE, common_options, key_options
-from migrator.errors import EvidenceInvalid, NothingThere, UsageError
+from migrator.errors import EvidenceInvalid, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
     from migrator.engine.files import WaveFiles
     from migrator.evidence.against import Comparison
     from migrator.evidence.check import Verdict
-    from migrator.evidence.signers import PublicKey, Signer
     from migrator.ledger.ledger import Ledger
 
-__all__ = ["check_evidence", "evidence", "prove"]
+__all__ = ["check_evidence", "evidence"]
 
 _GROUPS: Final = ("none", "target", "all")
-_MAX_PROOF: Final = 64 * 1024 * 1024
 _SHOWN: Final = 20
 _SIGN = click.option(
     "--sign", "signing_keys", type=FILE, multiple=True, required=True, metavar="KEY.sec",
@@ -76,6 +75,8 @@ def evidence(
     By default nothing in it tells a name, a size or a digest of an object: each is committed to under a salt
     of its own and can be opened later, one by one, with 'havre prove', or all together with --open.
     """
+    from migrator.cli.signing import open_signer  # noqa: PLC0415 - loads when used
+    from migrator.cli.wiring import held_ledger  # noqa: PLC0415 - loads when used
     from migrator.core.commitments import FIELDS  # noqa: PLC0415 - loads when used
     from migrator.evidence.against import NEEDED  # noqa: PLC0415 - loads when used
     from migrator.evidence.bundle import write_bundle  # noqa: PLC0415 - loads when used
@@ -83,9 +84,9 @@ def evidence(
     from migrator.evidence.manifest_reader import sha256_of  # noqa: PLC0415 - loads when used
 
     named = None if inventory is None else Inventory(inventory.name, sha256_of(inventory))
-    signers = _signers(signing_keys, passphrase_env)
+    signers = [open_signer(path, passphrase_env) for path in signing_keys]
     opened = {"none": (), "target": tuple(set(NEEDED) - {"plaintext_sha256"}), "all": FIELDS}[group]
-    with _reading(invocation, wave) as (ledger, plan, files):
+    with held_ledger(invocation, wave) as (ledger, plan, files):
         bundle = write_bundle(
             ledger,
             plan,
@@ -158,163 +159,22 @@ def check_evidence(  # noqa: PLR0917 - the verb's options
     Needs no ledger, no network and no private key. With --against, stored objects are compared with the
     digests that the bundle opens; with --identity too, they are decrypted and hashed.
     """
+    from migrator.cli.signing import read_public_key  # noqa: PLC0415 - loads when used
     from migrator.evidence.check import check_bundle  # noqa: PLC0415 - loads when used
 
     output = invocation.output
-    verdict = check_bundle(folder, _trusted(trust), now_ms=int(time.time() * 1000))
+    verdict = check_bundle(folder, [read_public_key(path) for path in trust], now_ms=int(time.time() * 1000))
     compared = None
     if against is not None and verdict.holds:
         compared = _compare(invocation, folder, against, level, workers, identities, passphrase_env)
     if output.json:
         output.object(_as_json(verdict, compared))
     else:
-        output.lines(_told(verdict, compared))
-    return 0 if verdict.holds and not (compared and compared.differences) else EvidenceInvalid.exit_code
-
-
-@click.command(
-    cls=Verb,
-    short_help="Prove what became of some objects, and nothing else.",
-    epilog="""
-havre prove may.toml patients/0001.dcm --sign office.sec -o proof.json
-havre prove may.toml a.dcm b.dcm --field source_key --field plaintext_sha256 --sign office.sec -o proof.json
-havre prove --check proof.json --trust office.pub
-""",
-)
-@click.argument("wave", type=WAVE, metavar="WAVE.toml", required=False)
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--field", "fields", multiple=True, metavar="FIELD",
-              help="Field to show; default source_key and plaintext_sha256. May be repeated.")  # fmt: skip
-@click.option("--sign", "signing_keys", type=FILE, multiple=True, metavar="KEY.sec", help="Signing key.")
-@click.option("-o", "--output", "out", type=FILE, metavar="FILE", help="Proof file to write.")
-@click.option("--check", type=FILE, metavar="FILE", help="Check a proof instead of making one.")
-@click.option(
-    "--trust", type=FILE, multiple=True, metavar="KEY.pub", help="With --check: key that you trust."
-)
-@_PASSPHRASE
-@common_options
-def prove(  # noqa: PLR0917 - the verb's options
-    invocation: Invocation,
-    wave: Path | None,
-    keys: Sequence[str],
-    fields: Sequence[str],
-    signing_keys: Sequence[Path],
-    out: Path | None,
-    check: Path | None,
-    trust: Sequence[Path],
-    passphrase_env: str | None,
-) -> int:
-    """Write a self-contained proof for chosen objects and chosen fields; it says nothing about any other.
-
-    With --check, read such a proof and print what it shows.
-    """
-    if check is not None:
-        return _check_proof(invocation, check, trust)
-    if wave is None or not keys or out is None or not signing_keys:
-        raise UsageError(
-            "a proof needs a wave, a key, --sign and -o",
-            hint="or name a proof to read with --check and --trust",
-        )
-    from migrator.evidence.prove import write_proof  # noqa: PLC0415 - loads when used
-
-    signers = _signers(signing_keys, passphrase_env)
-    with _reading(invocation, wave) as (ledger, plan, _):
-        data = write_proof(ledger, plan, keys, fields or ("source_key", "plaintext_sha256"), signers=signers)
-    from migrator.cli.verb_keys import write_new  # noqa: PLC0415 - loads when used
-
-    write_new(out, data.decode(), 0o600)
-    if invocation.output.json:
-        invocation.output.object({"file": str(out), "objects": len(keys), "bytes": len(data)})
-    else:
-        invocation.output.lines([f"proof    {out}", f"objects  {len(keys)}"])
-    return 0
-
-
-def _check_proof(invocation: Invocation, path: Path, trust: Sequence[Path]) -> int:
-    from migrator.cli.keyring import read_bounded  # noqa: PLC0415 - loads when used
-    from migrator.core.canonical import decode  # noqa: PLC0415 - loads when used
-    from migrator.evidence.prove import check_proof  # noqa: PLC0415 - loads when used
-
-    if not trust:
-        raise UsageError("a proof is checked with a key that you trust", hint="name it with --trust KEY.pub")
-    data = read_bounded(path, _MAX_PROOF)
-    if not data.endswith(b"\n"):
-        raise EvidenceInvalid("the proof's last line has no end")
-    proof = check_proof(decode(data[:-1]), _trusted(trust))
-    rows: list[dict[str, Any]] = [
-        {
-            "row": each.row.row,
-            "state": each.row.state,
-            "level": each.row.level,
-            "at": each.row.at,
-            "opened": each.values,
-        }
-        for each in proof.rows
-    ]
-    if invocation.output.json:
-        invocation.output.object(
-            {
-                "holds": True,
-                "wave_id": proof.wave_id,
-                "size": proof.size,
-                "trusted": list(proof.trusted),
-                "rows": rows,
-            }
-        )
-        return 0
-    lines = [
-        "the proof holds",
-        f"wave       {proof.wave_id}, {proof.size:,} rows",
-        f"signed by  {', '.join(proof.trusted)}, which you trust",
-    ]
-    for row in rows:
-        lines.append(
-            f"row {row['row']:,}: {row['state']}" + (f", verified: {row['level']}" if row["level"] else "")
-        )
-        lines += [f"  {name:<18} {value}" for name, value in sorted(row["opened"].items())]
-    invocation.output.lines(lines)
-    return 0
-
-
-def _signers(paths: Sequence[Path], passphrase_env: str | None) -> list[Signer]:
-    from migrator.cli.signing import open_signer  # noqa: PLC0415 - loads when used
-
-    return [open_signer(path, passphrase_env) for path in paths]
-
-
-def _trusted(paths: Sequence[Path]) -> list[PublicKey]:
-    from migrator.cli.signing import read_public_key  # noqa: PLC0415 - loads when used
-
-    return [read_public_key(path) for path in paths]
-
-
-class _reading:  # noqa: N801 - used like a function
-    """A wave's ledger, held so that no run changes it meanwhile, its plan and its files."""
-
-    def __init__(self, invocation: Invocation, wave: Path) -> None:
-        self._invocation, self._wave = invocation, wave
-
-    def __enter__(self) -> tuple[Ledger, Plan, WaveFiles]:
-        from migrator.cli.wiring import wave_files  # noqa: PLC0415 - loads when used
-        from migrator.engine.session import owner  # noqa: PLC0415 - loads when used
-        from migrator.ledger.ledger import Ledger  # noqa: PLC0415 - loads when used
-        from migrator.ledger.lock import LedgerLock  # noqa: PLC0415 - loads when used
-
-        files = wave_files(self._invocation, self._wave)
-        plan = files.load()
-        if not files.ledger.exists():
-            raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
-        self._lock = LedgerLock(files.lock, owner())
-        try:
-            self._ledger = Ledger.open(files.ledger, wave_id=plan.id, plan_digest=plan.digest, read_only=True)
-        except BaseException:
-            self._lock.release()
-            raise
-        return self._ledger, plan, files
-
-    def __exit__(self, *_: object) -> None:
-        self._ledger.close()
-        self._lock.release()
+        output.lines(_told(verdict, compared, level))
+    if not verdict.holds or (compared is not None and compared.differences):
+        return EvidenceInvalid.exit_code
+    # A row that the bundle does not open was compared with nothing: that is not all of it.
+    return NOT_ALL if compared is not None and verdict.opened < verdict.rows else 0
 
 
 def _gate(files: WaveFiles, ledger: Ledger, plan: Plan) -> dict[str, Any]:
@@ -379,12 +239,13 @@ def _as_json(verdict: Verdict, compared: Comparison | None) -> dict[str, Any]:
             "bytes": compared.bytes,
             "decrypted": compared.opened,
             "without": compared.without,
+            "not_opened": verdict.rows - verdict.opened,
             "differences": [{"row": row, "reason": reason} for row, reason in compared.differences],
         },
     }
 
 
-def _told(verdict: Verdict, compared: Comparison | None) -> Iterator[str]:
+def _told(verdict: Verdict, compared: Comparison | None, level: str) -> Iterator[str]:
     if not verdict.holds:
         yield f"the bundle does not hold: {len(verdict.findings)} findings"
         for found in verdict.findings[:_SHOWN]:
@@ -405,8 +266,13 @@ def _told(verdict: Verdict, compared: Comparison | None) -> Iterator[str]:
     yield "not established"
     yield from (f"  {limit}" for limit in transfer["limits_of_this"])
     if compared is not None:
-        yield f"against store {compared.compared:,} objects, {compared.bytes:,} bytes, are what was recorded"
+        how = f"{compared.bytes:,} bytes compared" if level == "full" else "sizes compared, no byte read"
+        yield f"against store {compared.compared:,} objects are what was recorded: {how}"
         if compared.opened:
-            yield f"decrypted     {compared.opened:,} objects"
+            yield f"decrypted     {compared.opened:,} objects, and their plain bytes compared"
+        if compared.without:
+            yield f"nothing there {compared.without:,} rows say that nothing was stored"
+        if verdict.opened < verdict.rows:
+            yield f"not compared  {verdict.rows - verdict.opened:,} rows that the bundle does not open"
         for row, reason in compared.differences[:_SHOWN]:
             yield f"  row {row:,}: {reason}"

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from providers.errors import StoreError, Throttled
 from providers.location import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from migrator.cli.group import Invocation
+    from migrator.core.plan import Plan
     from migrator.engine.opening import Opener
+    from migrator.ledger.ledger import Ledger
     from providers.store import ObjectStore
 
-__all__ = ["Pace", "absolute_location", "load_opener", "load_sites", "wave_files"]
+__all__ = ["Pace", "absolute_location", "held_ledger", "load_opener", "load_sites", "wave_files"]
 
 
 def absolute_location(text: str) -> str:
@@ -117,6 +121,30 @@ def wave_files(invocation: Invocation, path: Path) -> WaveFiles:
     files = WaveFiles(path)
     invocation.folder = files.folder
     return files
+
+
+@contextmanager
+def held_ledger(invocation: Invocation, wave: Path) -> Iterator[tuple[Ledger, Plan, WaveFiles]]:
+    """A wave's ledger, open for reading and held so that no run changes it meanwhile, its plan and its files.
+
+    Raises:
+        NothingThere: The wave has no ledger.
+        LedgerError: A run holds it, or it cannot be read.
+    """
+    from migrator.engine.session import owner  # noqa: PLC0415 - commands without a ledger start faster
+    from migrator.errors import NothingThere  # noqa: PLC0415 - see above
+    from migrator.ledger.ledger import Ledger  # noqa: PLC0415 - see above
+    from migrator.ledger.lock import LedgerLock  # noqa: PLC0415 - see above
+
+    files = wave_files(invocation, wave)
+    plan = files.load()
+    if not files.ledger.exists():
+        raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
+    with ExitStack() as stack:
+        stack.callback(LedgerLock(files.lock, owner()).release)
+        ledger = Ledger.open(files.ledger, wave_id=plan.id, plan_digest=plan.digest, read_only=True)
+        stack.callback(ledger.close)
+        yield ledger, plan, files
 
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ class AttributeFit:
             return
         for field, name in _HEADERS:
             value = getattr(sent, field)
-            if value is not None and getattr(found, field) != value:
+            if value is not None and value not in _DEFAULT_TYPES and getattr(found, field) != value:
                 self.note(row, f"{name} did not stay at the target")
         folds = self._target.capabilities.metadata_folds_case
         kept = {(name.lower() if folds else name): value for name, value in found.metadata.items()}

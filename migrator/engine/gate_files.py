@@ -13,12 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from migrator.core.canonical import encode
 from migrator.engine.files import WaveFiles
 from migrator.errors import UsageError
 
 __all__ = ["kept_derogations", "kept_verdict", "read_derogation_file", "save_derogation", "save_verdict"]
 
 _VERDICT: Final = "gate.json"
+_VERDICTS: Final = "verdicts"
 _REFUSAL: Final = "gate-refused.json"
 _DEROGATIONS: Final = "derogations"
 _MAX_FILE: Final = 64 * 1024
@@ -27,16 +29,23 @@ _MAX_KEPT: Final = 100
 
 
 def save_verdict(files: WaveFiles, verdict: dict[str, Any], *, refused: bool) -> str:
-    """Keep a verdict: ``gate.json`` is what the last run rests on, ``gate-refused.json`` what stopped one.
+    """Keep a verdict: ``gate.json`` is the newest that let a run begin, ``gate-refused.json`` what stopped one.
+
+    A copy stands in ``verdicts/`` under its digest and is never replaced: the one that the ledger names is still there
+    when a second run asked in vain, or one died before it began.
 
     Returns:
         What the ledger keeps of it: a canonical JSON object with ``as_of``, ``outcome`` and the file's SHA-256.
     """
     files.make_folder()
-    text = _canonical(verdict)
-    _write(files.folder / (_REFUSAL if refused else _VERDICT), text.encode() + b"\n")
-    digest = hashlib.sha256(text.encode() + b"\n").hexdigest()
-    return _canonical({"as_of": verdict["as_of"], "outcome": verdict["outcome"], "sha256": digest})
+    data = encode(verdict) + b"\n"
+    digest = hashlib.sha256(data).hexdigest()
+    if not refused:
+        folder = files.folder / _VERDICTS
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write(folder / f"{digest}.json", data)
+    _write(files.folder / (_REFUSAL if refused else _VERDICT), data)
+    return encode({"as_of": verdict["as_of"], "outcome": verdict["outcome"], "sha256": digest}).decode()
 
 
 def kept_verdict(files: WaveFiles, recorded: str | None) -> dict[str, Any] | None:
@@ -51,11 +60,12 @@ def kept_verdict(files: WaveFiles, recorded: str | None) -> dict[str, Any] | Non
     """
     if recorded is None:
         return None
-    path = files.folder / _VERDICT
+    digest = json.loads(recorded)["sha256"]
+    path = files.folder / _VERDICTS / f"{digest}.json"
     data = path.read_bytes() if path.is_file() and path.stat().st_size <= _MAX_VERDICT else b""
-    if hashlib.sha256(data).hexdigest() != json.loads(recorded)["sha256"]:
+    if hashlib.sha256(data).hexdigest() != digest:
         raise UsageError(
-            f"{path} is not the verdict that the last run recorded",
+            f"{path}, the verdict that the last run recorded, is missing or was changed",
             hint="put the file back, or run 'havre migrate' again: it asks the gate anew",
         )
     verdict: dict[str, Any] = json.loads(data)
@@ -102,10 +112,6 @@ def read_derogation_file(path: Path) -> bytes:
     if len(data) > _MAX_FILE:
         raise UsageError(f"{path} is too large to be a derogation", hint="is this the right file?")
     return data
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -41,7 +41,7 @@ class Comparison:
     Attributes:
         compared: Objects that are what was recorded.
         bytes: Stored bytes that were read.
-        opened: Of these, objects that were also decrypted and hashed.
+        opened: Of these, objects that were also decrypted and equal the plaintext digest that was opened.
         without: Rows that say nothing of a stored object.
         differences: Row and reason of each that differs.
     """
@@ -81,7 +81,7 @@ def compare_stored(
     check = partial(_compare, store, tuple(identities), read_bytes)
     with ThreadPoolExecutor(workers, thread_name_prefix="compare") as pool:
         for page in _pages(openings):
-            for opening, (size, difference) in zip(page, pool.map(check, page), strict=True):
+            for opening, (size, difference, opened) in zip(page, pool.map(check, page), strict=True):
                 if size is None:
                     result.without += 1
                 elif difference is not None:
@@ -89,7 +89,7 @@ def compare_stored(
                 else:
                     result.compared += 1
                     result.bytes += size if read_bytes else 0
-                    result.opened += bool(identities)
+                    result.opened += opened
                     on_object(size)
     return result
 
@@ -105,36 +105,36 @@ def _compare(
     identities: tuple[Identity, ...],
     read_bytes: bool,  # noqa: FBT001 - internal
     opening: Opening,
-) -> tuple[int | None, str | None]:
-    """The stored size (None where nothing was stored) and what differs, or None."""
-    values = opening.values
+) -> tuple[int | None, str | None, bool]:
+    """The stored size (None where nothing was stored), what differs or None, whether plain bytes were compared."""
+    values, opened = opening.values, False
     for name in ("target_key", "stored_size"):
         if name not in values:
             raise IntegrityError(
                 f"the bundle does not open the field {name}", hint="ask for a bundle made with --open target"
             )
     if values["stored_size"] is None:
-        return None, None
+        return None, None, False
     size = _size(values["stored_size"])
     key, version = Key(str(values["target_key"])), values.get("target_version")
     try:
         meta = store.head(key, version=None if version is None else VersionId(str(version)))
         if meta.size != size:
-            return size, f"the store holds {meta.size} bytes, {size} were recorded"
+            return size, f"the store holds {meta.size} bytes, {size} were recorded", False
         if read_bytes and size:
             pin = Pin(version=meta.version, etag=meta.etag, size=size)
-            _compare_bytes(store, key, pin, size, values, identities)
+            opened = _compare_bytes(store, key, pin, size, values, identities)
         elif not read_bytes and values.get("ciphertext_sha256") is not None:
             for claim in meta.claims:
                 if claim.algorithm == "sha256" and claim.digest.hex() != values["ciphertext_sha256"]:
-                    return size, "the store declares another SHA-256 than was recorded"
+                    return size, "the store declares another SHA-256 than was recorded", False
     except NotFound:
-        return size, "the object is not there"
+        return size, "the object is not there", False
     except (ConditionFailed, RangeInvalid):
-        return size, "the object changed while it was read"
+        return size, "the object changed while it was read", False
     except IntegrityError as error:
-        return size, error.message
-    return size, None
+        return size, error.message, False
+    return size, None, opened
 
 
 def _compare_bytes(
@@ -144,7 +144,9 @@ def _compare_bytes(
     size: int,
     values: dict[str, Any],
     identities: tuple[Identity, ...],
-) -> None:
+) -> bool:
+    """Compare stored bytes; whether plain bytes were compared too: only where their digest was opened."""
+
     def read(start: int, length: int) -> memoryview:
         return memoryview(store.read(key, span=Span(start=start, length=length), pin=pin).data)
 
@@ -159,10 +161,12 @@ def _compare_bytes(
     except (TypeError, ValueError):
         raise IntegrityError("the digests that were opened make no sense") from None
     compare_pieces(read, size, pieces)
-    if identities:
-        found = plain_digest(read, size, identities).hex()
-        if values.get("plaintext_sha256") not in {None, found}:
-            raise IntegrityError("the stored bytes open to something else than was recorded")
+    recorded = values.get("plaintext_sha256")
+    if not identities or recorded is None:
+        return False
+    if plain_digest(read, size, identities).hex() != recorded:
+        raise IntegrityError("the stored bytes open to something else than was recorded")
+    return True
 
 
 def _size(value: Any) -> int:

@@ -135,7 +135,10 @@ def write_bundle(
         ):
             sealed = seal_statement(statement(kind, subjects, predicate), signers)
             writer.write(f"statements/{name}.json", sealed, listed=False)
+        for folder in (work, *(path for path in work.iterdir() if path.is_dir())):
+            _sync(folder)
         work.rename(into)
+        _sync(into.parent)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -200,6 +203,15 @@ def _write_rows(
 
 def _create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=1 << 20)
+
+
+def _sync(folder: Path) -> None:
+    # A name is durable once its folder is: what was reported as written is there after a power cut.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _flush(file: BinaryIO) -> None:

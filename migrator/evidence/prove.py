@@ -76,13 +76,15 @@ def write_proof(
         raise UsageError(
             f"a proof shows at most {_MAX_ROWS} objects", hint="write a bundle with --open instead"
         )
+    if ledger.meta("sealed_rows") is None:
+        raise NothingThere("the inventory of this wave is not complete", hint="run 'havre migrate' first")
     chosen = set()
     for key in keys:
         row = ledger.by_key(key)
         if row is None:
             raise NothingThere(f"the wave has no object {key!r}", hint="name the key as 'havre ls' shows it")
         chosen.add(row.row)
-    size = int(ledger.meta("sealed_rows") or 0)
+    size = int(ledger.meta("sealed_rows"))
     tree, proofs = Tree(), Proofs((row - 1 for row in chosen), size)
     salts = Salts(ledger.meta("evidence_key"), ledger.head)
     names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))

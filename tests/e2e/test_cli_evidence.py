@@ -68,6 +68,33 @@ def test_a_recipient_checks_plain_bytes_too(moved: Command) -> None:
     assert found["against"]["decrypted"] == 5
 
 
+def test_what_was_not_compared_is_said(moved: Command) -> None:
+    """No plain byte counts as compared without its digest, no row that is not opened, and no size as a byte."""
+    evidence(moved, "papers", "--open", "target")
+    against = ("check-evidence", "papers", "--trust", "office.pub", "--against", "./dst")
+    found = moved.json(*against, "--identity", "ds.sec", "--passphrase-env", "PW")["against"]
+    assert (found["compared"], found["decrypted"], found["not_opened"]) == (5, 0, 0)
+    assert "no byte read" in moved(*against, "--level", "size").stdout
+    openings = moved.directory / "papers/openings.jsonl"
+    openings.write_bytes(b"".join(openings.read_bytes().splitlines(keepends=True)[1:]))
+    found = moved.json(*against, code=3)["against"]
+    assert (found["compared"], found["not_opened"]) == (4, 1)
+    assert "not compared  1 rows" in moved(*against, code=3).stdout
+
+
+def test_a_verdict_that_was_asked_in_vain_does_not_hide_the_one_a_run_rests_on(moved: Command) -> None:
+    """The bundle holds the verdict that the ledger names, whatever `gate.json` says since; a lost one is missed."""
+    folder = moved.directory / "may.havre"
+    (folder / "gate.json").write_text("{}")
+    evidence(moved, "papers")
+    assert json.loads((moved.directory / "papers/gate.json").read_bytes())["outcome"] != "not-evaluated"
+    for kept in (folder / "verdicts").iterdir():
+        kept.unlink()
+    sign = ("--sign", "office.sec", "--passphrase-env", "PW")
+    refused = moved("evidence", "may.toml", *sign, "--out", "again", code=2)
+    assert "missing or was changed" in refused.stderr
+
+
 def test_a_bundle_tells_no_name_and_needs_no_ledger(moved: Command) -> None:
     """Nothing in a bundle names an object, and checking it needs nothing but the folder and the key."""
     evidence(moved, "papers")

@@ -205,6 +205,22 @@ def test_a_proof_shows_chosen_fields_of_chosen_objects(tmp_path):
     ledger.close()
 
 
+def test_an_incomplete_inventory_proves_nothing(tmp_path):
+    """Neither a bundle nor a proof is made of a listing that was cut, and nothing of it is left."""
+    ledger = new_ledger(tmp_path / "ledger.sqlite")
+    ledger.list_objects(1, [listed(1)])
+    ledger.close()
+    with pytest.raises(NothingThere):
+        bundle_of(tmp_path, signers())
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    with pytest.raises(NothingThere):
+        write_proof(ledger, wave_plan(), [listed(1).key], ["source_key"], signers=signers())
+    ledger.close()
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        f"ledger.sqlite{end}" for end in ("", "-wal", "-shm")
+    }
+
+
 def test_a_proof_that_was_changed_does_not_hold(tmp_path):
     """Another value, row, path, checkpoint or key is refused."""
     signing = signers()
