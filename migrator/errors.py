@@ -16,6 +16,12 @@ MigrationError                exit
  |    +-- IllegalTransition     1   an event that the state table does not allow
  +-- IntegrityError             4   bytes are not what they must be
  |    +-- EvidenceInvalid       4   a bundle, statement or proof is not what it must be
+ +-- CustodyError               1   the custodian of a key answered that it cannot, or made no sense
+ |    +-- CustodyUntrusted      1   it is not shown to be the server it should be
+ |    +-- CustodyDenied        12   it takes the token no longer, or not for this
+ |    +-- CustodyKeyUnusable   12   the key at the custodian is gone, switched off, or another one
+ |    +-- CustodyUnavailable    5   it is sealed, out of reach or overloaded
+ +-- TimestampFailed            5   a time-stamp authority gave no answer, or none that holds
  +-- SourceDrift                3   the source no longer is what the inventory listed
  +-- Interrupted              130   the operator stopped the run
 
@@ -28,6 +34,11 @@ from typing import ClassVar
 
 __all__ = [
     "CapabilityMissing",
+    "CustodyDenied",
+    "CustodyError",
+    "CustodyKeyUnusable",
+    "CustodyUnavailable",
+    "CustodyUntrusted",
     "EvidenceInvalid",
     "GateRefused",
     "IllegalTransition",
@@ -44,6 +55,7 @@ __all__ = [
     "PlanInvalid",
     "PlanStale",
     "SourceDrift",
+    "TimestampFailed",
     "UsageError",
 ]
 
@@ -156,11 +168,51 @@ class EvidenceInvalid(IntegrityError):
     code = "evidence-invalid"
 
 
+class CustodyError(MigrationError):
+    """The custodian of a key answered that it cannot, or its answer makes no sense."""
+
+    code = "custody"
+
+
+class CustodyUntrusted(CustodyError):
+    """Nothing shows that the custodian is the server it should be."""
+
+    code = "custody-untrusted"
+
+
+class CustodyDenied(CustodyError):
+    """The custodian takes the token no longer, or not for this."""
+
+    code = "custody-denied"
+    exit_code = 12
+
+
+class CustodyKeyUnusable(CustodyError):
+    """The key at the custodian is gone, switched off, or another one."""
+
+    code = "custody-key-unusable"
+    exit_code = 12
+
+
+class CustodyUnavailable(CustodyError):
+    """The custodian is sealed, out of reach or overloaded."""
+
+    code = "custody-unavailable"
+    exit_code = 5
+
+
 class SourceDrift(MigrationError):
     """The source no longer is what the inventory listed."""
 
     code = "source-drifted"
     exit_code = 3
+
+
+class TimestampFailed(MigrationError):
+    """A time-stamp authority gave no answer, or none that holds."""
+
+    code = "timestamp-failed"
+    exit_code = 5
 
 
 class Interrupted(MigrationError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from providers.custody_place import CustodyPlace, read_custody
 from providers.declarations import Declared, read_site_gate, read_worker
 from providers.errors import ConfigInvalid
 from providers.estate.settings import EstateSettings, read_estate
@@ -86,6 +87,7 @@ class Sites:
         facts: The operator's facts files (``[facts]``), which the profiles of the sites already carry.
         overlay: What those files state.
         worker: Where havre itself runs (``[worker]``), or None where that is not declared.
+        custody: Keys at servers that keep them (``[custody.NAME]``).
         limiters: The pace of each endpoint, shared by every store opened from here.
     """
 
@@ -95,6 +97,7 @@ class Sites:
     facts: tuple[Path, ...] = ()
     overlay: Overlay = field(default_factory=Overlay)
     worker: Declared | None = None
+    custody: Mapping[str, CustodyPlace] = field(default_factory=dict)
     limiters: Limiters = field(default_factory=Limiters, compare=False)
 
     @classmethod
@@ -119,13 +122,14 @@ class Sites:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             # The parser's own message may quote the line, so it goes no further than the cause.
             raise ConfigInvalid(f"{path}: not TOML: {_position(error)}") from None
-        refuse_unknown(str(path), document, ("sites", "trust", "facts", "worker"))
+        refuse_unknown(str(path), document, ("sites", "trust", "facts", "worker", "custody"))
         tables = table_of(f"{path}: [sites]", document.get("sites", {}))
         trust = table_of(f"{path}: [trust]", document.get("trust", {}))
         refuse_unknown(f"{path}: [trust]", trust, ("derogation_keys",))
         keys = trust.get("derogation_keys", [])
         if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
             raise ConfigInvalid(f"{path}: [trust]: field 'derogation_keys' must be a list of texts")
+        kept = table_of(f"{path}: [custody]", document.get("custody", {}))
         sites = {name: _with_estate(path, name, raw) for name, raw in tables.items()}
         files = _facts_files(path, document.get("facts", {}))
         own = [site.profile for site in sites.values()]
@@ -140,6 +144,10 @@ class Sites:
             facts=files,
             overlay=overlay,
             worker=read_worker(f"{path}: [worker]", document["worker"]) if "worker" in document else None,
+            custody={
+                name: read_custody(f"{path}: [custody.{name}]", name, raw, path.parent)
+                for name, raw in kept.items()
+            },
         )
 
     def profile(self, name_or_path: str | Path) -> Profile:
@@ -150,6 +158,21 @@ class Sites:
         """
         self.overlay.check(datetime.now(UTC).date())
         return load_profile(name_or_path).overlaid(self.overlay)
+
+    def custodian(self, name: str) -> CustodyPlace:
+        """The key at a server that the configuration calls so.
+
+        Raises:
+            ConfigInvalid: There is none.
+        """
+        try:
+            return self.custody[name]
+        except KeyError:
+            pass
+        hint = f"write [custody.{name}] into {self.origin or CONFIG_NAME}, with address and key"
+        if self.custody:
+            hint = did_you_mean(name, self.custody) or f"known ones: {', '.join(sorted(self.custody))}"
+        raise ConfigInvalid(f"no custodian is called {name!r}", hint=hint)
 
     def site(self, name: str) -> Site:
         """The site of this name.

@@ -12,7 +12,8 @@ import click
 from migrator.envelope.errors import EnvelopeError, WrongPassphrase
 from migrator.envelope.key_files import MAX_TEXT, parse_private_text
 from migrator.envelope.keys import Identity, Recipient
-from migrator.errors import UsageError
+from migrator.errors import CustodyError, UsageError
+from providers.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,14 +142,18 @@ def read_recipient(path: Path) -> Recipient:
 
 
 def open_identity(path: Path, passphrases: Passphrases) -> Identity:
-    """Open a private key file.
+    """Open a private key file: with its passphrase, or with the server that wrapped it.
 
     Raises:
         EnvelopeError: It is no private key, or the passphrase does not open it; the message names the file.
         OSError: It cannot be read.
         UsageError: A passphrase source that was named holds none.
+        CustodyError: The server that wrapped it cannot or will not open it.
+        ConfigInvalid: The configuration does not say which server that is.
     """
     text = read_bounded(path, MAX_TEXT)
+    if text.lstrip().startswith(b"{"):
+        return _open_wrapped(path, text)
     try:
         locked = parse_private_text(text).locked
     except EnvelopeError as error:
@@ -160,6 +165,16 @@ def open_identity(path: Path, passphrases: Passphrases) -> Identity:
         raise WrongPassphrase(
             f"the passphrase does not open {path}", hint="check the passphrase and the file"
         ) from None
+
+
+def _open_wrapped(path: Path, data: bytes) -> Identity:
+    from migrator.cli.custody import current_transit  # noqa: PLC0415 - most keys have a passphrase
+    from migrator.custody.wrapped_key import open_wrapped  # noqa: PLC0415 - see above
+
+    try:
+        return open_wrapped(data, current_transit())
+    except EnvelopeError as error:
+        raise _named(error, path) from None
 
 
 def open_identities(paths: Sequence[Path], passphrases: Passphrases) -> tuple[Identity, ...]:
@@ -180,7 +195,7 @@ def plan_identities(
         needed: Whether the run cannot do without an identity.
 
     Raises:
-        EnvelopeError: As ``open_identity``, for a key that was named or is needed.
+        EnvelopeError, CustodyError: As ``open_identity``, for a key that was named or is needed.
         OSError: As above.
         UsageError: An identity is needed and none is named.
     """
@@ -194,7 +209,7 @@ def plan_identities(
         return ()
     try:
         return (open_identity(Path(plan.identity), passphrases),)
-    except (OSError, EnvelopeError) as error:
+    except (OSError, EnvelopeError, CustodyError, ConfigInvalid) as error:
         if needed:
             raise
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migrator.cli.custody import current_transit, transit_name
 from migrator.cli.keyring import Passphrases, read_bounded
 from migrator.envelope.errors import WrongPassphrase
 from migrator.errors import UsageError
@@ -28,13 +29,20 @@ def read_public_key(path: Path) -> PublicKey:
 
 
 def open_signer(path: Path, passphrase_env: str | None) -> Signer:
-    """Open a signing key: ``NAME.sec``, with ``NAME.pub`` beside it.
+    """Open a signing key: ``NAME.sec``, with ``NAME.pub`` beside it, or ``transit:NAME``, which a server keeps.
 
     Raises:
+        CustodyError: The server that keeps it cannot be asked, or has no such key.
+        ConfigInvalid: The configuration does not say which server that is.
         UsageError: It is none, or its public half is missing.
         WrongPassphrase: The passphrase is missing or wrong.
         OSError: It cannot be read.
     """
+    custodian = transit_name(path)
+    if custodian is not None:
+        from migrator.evidence.transit_signer import transit_signer  # noqa: PLC0415 - most keys are files
+
+        return transit_signer(current_transit()(custodian))
     beside = path.with_suffix(".pub")
     if not beside.is_file():
         raise UsageError(

@@ -1,0 +1,1 @@
+"""Custody: private keys that a server keeps, or keeps shut."""
