@@ -13,6 +13,8 @@ Contracts that hold for every driver, checked by ``tests/conformance``:
 * ``put_part`` may be repeated for the same number: the last acknowledged one counts.
 * ``complete_upload`` and ``abort_upload`` of an upload the store does not know raise ``UploadLost``; aborting
   never touches an object that is visible.
+* ``complete_upload`` gives None as the etag where the store's answer cannot be relied on; ``ObjectStore`` then asks
+  ``head``.
 * ``list_page`` gives each current object once over a stable bucket, in whatever order the store has.
 """
 

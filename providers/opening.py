@@ -165,6 +165,7 @@ def _s3(site: Site, bucket: str, environ: Mapping[str, str], connections: int) -
             if_match_bare=site.profile.quirk("if_match_bare") is True,
             send_sha256=capabilities.verifies_checksum,
             send_md5=site.profile.quirk("verifies_md5") is not False,
+            complete_tells_etag=site.profile.vouches("complete_tells_etag"),
             max_connections=connections,
         )
     )

@@ -126,6 +126,14 @@ class Profile:
         fact = self.quirks.get(name)
         return None if fact is None or fact.value is None else bool(fact.value)
 
+    def vouches(self, name: str) -> bool:
+        """Whether a yes-or-no quirk is true by a fact that is official, measured or the vendor's.
+
+        Hearsay and silence do not vouch: this is for what stores answer with 200 and do not do.
+        """
+        fact = self.quirks.get(name)
+        return fact is not None and fact.evidenced and fact.value is True
+
     def certificate(self, kind: str, service: str | None = None) -> tuple[Certificate, ...]:
         """Certificates of this kind, of one service or of all."""
         return tuple(
@@ -147,8 +155,7 @@ class Profile:
         for quirk, capability in _QUIRK_CAPABILITIES.items():
             fact = self.quirks.get(quirk)
             if quirk in _GUARANTEES:
-                said = fact is not None and fact.evidenced and fact.value is True
-                changes[capability] = said and getattr(base, capability)
+                changes[capability] = self.vouches(quirk) and getattr(base, capability)
             elif fact is not None and fact.value is not None:
                 changes[capability] = fact.value
         rules = self.quirks.get("key_rules")

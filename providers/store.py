@@ -18,7 +18,15 @@ from typing import Final, Self, TypeVar
 
 from providers.capabilities import Capabilities
 from providers.driver import StoreDriver
-from providers.errors import KeyRefused, RangeInvalid, StoreError, Truncated, Unexpected, Unsupported
+from providers.errors import (
+    ConditionFailed,
+    KeyRefused,
+    RangeInvalid,
+    StoreError,
+    Truncated,
+    Unexpected,
+    Unsupported,
+)
 from providers.limits import require_options, require_part, require_put
 from providers.model import (
     Attributes,
@@ -275,15 +283,27 @@ class ObjectStore:
     ) -> ObjectMeta:
         """Make the object of these parts visible. ``options`` are those the upload was opened with.
 
+        Where completion does not tell the object's etag, the object is looked at; it must have its parts' size.
+
         Raises:
             UploadLost: The store does not know the upload (it may have been completed: look at the object).
             AlreadyExists: ``options.if_absent`` and the key is taken.
+            ConditionFailed: What stands there afterwards is not of the size of these parts.
         """
         try:
             absolute = self._absolute(key)
             if options.if_absent and not self._limits.complete_if_absent:
                 raise Unsupported("the store has no create-if-absent for uploads in parts")
-            return self._relative(self._driver.complete_upload(absolute, upload, parts, options), key)
+            meta = self._driver.complete_upload(absolute, upload, parts, options)
+            if meta.etag is None:
+                # An operation of its own, so that trouble repeats the look and never the completion.
+                meta = self._driver.head(absolute, version=meta.version)
+                size = sum(part.size for part in parts)
+                if meta.size != size:
+                    raise ConditionFailed(
+                        f"an object of {meta.size} bytes stands there, where {size} were completed"
+                    )
+            return self._relative(meta, key)
         except Exception as error:
             raise self._failed("complete_upload", error) from _cause(error)
 

@@ -166,9 +166,8 @@ class S3Driver:
     def complete_upload(
         self, key: Key, upload: UploadId, parts: Sequence[PartReceipt], options: PutOptions
     ) -> ObjectMeta:
-        """CompleteMultipartUpload, and HEAD where its answer names no usable etag."""
-        meta = s3_uploads.complete(self._client, self._settings, key, upload, parts=parts, options=options)
-        return meta if meta.etag is not None else self.head(key, version=meta.version)
+        """CompleteMultipartUpload; no etag is given where its answer is not known to tell the object's."""
+        return s3_uploads.complete(self._client, self._settings, key, upload, parts=parts, options=options)
 
     def abort_upload(self, key: Key, upload: UploadId) -> None:
         """AbortMultipartUpload."""

@@ -146,10 +146,14 @@ def _read_nothing(
 
 
 def _extent(status: int, headers: Mapping[str, str], received: int) -> tuple[int, int]:
-    """Where the body begins in the object, and the object's whole size."""
-    if status != _PARTIAL:
-        return 0, received
+    """Where the body begins in the object, and the object's whole size.
+
+    ``rclone serve s3`` says 200 before a part of an object that went up in parts; it counts as a part only where its
+    Content-Range is that of the bytes which came.
+    """
     found = _CONTENT_RANGE.match(headers.get("content-range", ""))
+    if status != _PARTIAL and (found is None or int(found[2]) - int(found[1]) + 1 != received):
+        return 0, received
     if found is None:
         raise Truncated("the store sent a part and does not say which")
     return int(found[1]), int(found[3])

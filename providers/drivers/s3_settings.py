@@ -30,6 +30,7 @@ class S3Settings:
         if_match_bare: The store compares ``If-Match`` without quotes (Ceph before 18, OVHcloud).
         send_sha256: Send ``x-amz-checksum-sha256``, because the store verifies it.
         send_md5: Send ``Content-MD5`` where no SHA-256 is sent.
+        complete_tells_etag: The answer to a completed upload is known to tell the etag that HEAD tells.
         max_connections: Idle connections that are kept.
         connect_timeout: Seconds to establish a connection.
         read_timeout: Seconds of silence after which a request is given up.
@@ -48,6 +49,7 @@ class S3Settings:
     if_match_bare: bool = False
     send_sha256: bool = True
     send_md5: bool = False
+    complete_tells_etag: bool = False
     max_connections: int = 64
     connect_timeout: float = 10.0
     read_timeout: float = 60.0

@@ -96,7 +96,11 @@ def complete(
     parts: Sequence[PartReceipt],
     options: PutOptions,
 ) -> ObjectMeta:
-    """CompleteMultipartUpload. The size is the sum of the parts; a void etag is given as None."""
+    """CompleteMultipartUpload. The size is the sum of the parts.
+
+    The etag is None where the answer's is void, or where nobody vouches that it is the object's: ``rclone serve s3``
+    for one answers with another than HEAD and If-Match know.
+    """
     _require_fence(settings, options)
     listed = []
     for part in sorted(parts, key=lambda part: part.number):
@@ -111,7 +115,7 @@ def complete(
         MultipartUpload={"Parts": listed},
         **({"IfNoneMatch": "*"} if options.if_absent else {}),
     )
-    etag = answer.get("ETag") or ""
+    etag = str(answer.get("ETag") or "") if settings.complete_tells_etag else ""
     version = answer.get("VersionId")
     return ObjectMeta(
         key=key,

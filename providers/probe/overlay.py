@@ -1,7 +1,8 @@
 """What a probe saw, in the place of what was declared: a profile for one bucket, with measured facts.
 
-Only what changes requests or limits is replaced. A guarantee may be gained as well as lost, since the violation was
-tried on this very bucket; everything else can only become stricter.
+Only what changes requests or limits is replaced. What was tried on this very bucket, and read back, may be gained as
+well as lost: guarantees, a key beneath another, the etag that completion tells. Everything else can only become
+stricter.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["changes_of", "overlaid"]
 
-_GUARANTEES: Final = {"put-fence": "put_if_absent", "complete-fence": "complete_if_absent"}
+_EITHER_WAY: Final = {
+    "put-fence": "put_if_absent",
+    "complete-fence": "complete_if_absent",
+    "keys-nest": "keys_nest",
+}
 _ONLY_LOST: Final = {
+    "stale-write": "put_if_match",
     "metadata": "metadata",
     "content-headers": "content_headers",
     "tags": "tags",
     "uploads-listed": "lists_uploads",
-    "keys-nest": "keys_nest",
 }
 _DIGESTS: Final = ("sha256", "part-sha256")
 
@@ -36,7 +41,7 @@ def changes_of(report: ProbeReport, profile: Profile) -> dict[str, Any]:
     """Quirks and limits that the probe changes, by their dotted name; empty if it saw what is declared."""
     can = profile.capabilities()
     quirks: dict[str, Any] = {}
-    for check, quirk in _GUARANTEES.items():
+    for check, quirk in _EITHER_WAY.items():
         seen = report.seen(check)
         if seen is not None and bool(seen) != getattr(can, quirk):
             quirks[quirk] = bool(seen)
@@ -44,6 +49,9 @@ def changes_of(report: ProbeReport, profile: Profile) -> dict[str, Any]:
         if report.seen(check) is False and getattr(can, quirk):
             quirks[quirk] = False
     if report.protocol == "s3":
+        told = report.seen("complete-etag")
+        if told is not None and bool(told) != profile.vouches("complete_tells_etag"):
+            quirks["complete_tells_etag"] = bool(told)
         verified = [report.seen(check) for check in _DIGESTS]
         if None not in verified and all(verified) != can.verifies_checksum:
             quirks["verifies_sha256"] = all(verified)

@@ -139,6 +139,10 @@ class Dialect:
         joined = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
         return f'"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"'
 
+    def told_etag(self, made: Object) -> str:
+        """The etag that the answer to a completion tells."""
+        return made.etag
+
     def answer_headers(self, found: Object) -> dict[str, str]:
         """Headers of this service's own that an answer about an object carries."""
         declared = found.headers.get("x-amz-checksum-sha256")

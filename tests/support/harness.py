@@ -215,6 +215,7 @@ class S3Harness(Harness):
             if_match_bare=self.profile.quirk("if_match_bare") is True,
             send_sha256=capabilities.verifies_checksum,
             send_md5=self.profile.quirk("verifies_md5") is not False,
+            complete_tells_etag=self.profile.vouches("complete_tells_etag"),
         )
 
 

@@ -95,7 +95,7 @@ addressing = { value = "path", status = "measured", source = "a test", date = "2
 """
 _CLAIMS = (
     "put_if_absent", "complete_if_absent", "verifies_sha256", "verifies_md5", "lists_uploads", "tags", "metadata",
-    "content_headers", "keys_nest", "any_key", "atomic_put",
+    "content_headers", "keys_nest", "any_key", "atomic_put", "complete_tells_etag",
 )  # fmt: skip
 PROFILES = ("generic-s3", "lying")
 _QUICK = RetryPolicy(attempts=3, first_delay=0.001, jitter=0.001, max_delay=0.01)

@@ -178,8 +178,8 @@ def test_probe_takes_the_place_of_facts() -> None:
     assert profile.capabilities().put_if_absent
 
 
-def test_probe_can_gain_guarantees_only() -> None:
-    """A refused violation establishes a guarantee; anything else can only become stricter."""
+def test_probe_can_gain_what_it_tried() -> None:
+    """A refused violation and bytes that came back establish what they show; the rest can only become stricter."""
     profile = load_profile("generic-s3")
     report = canned(
         profile,
@@ -187,10 +187,15 @@ def test_probe_can_gain_guarantees_only() -> None:
         Seen(id="complete-fence", value=True),
         Seen(id="sha256", value=True),
         Seen(id="part-sha256", value=True),
+        Seen(id="keys-nest", value=True),
+        Seen(id="complete-etag", value=True),
         Seen(id="part-number", value=10_000),
         Seen(id="key-control", value=True),
     )
-    can = overlaid(profile, report).capabilities()
+    seen = overlaid(profile, report)
+    can = seen.capabilities()
+    assert (profile.capabilities().keys_nest, can.keys_nest) == (False, True)
+    assert (profile.vouches("complete_tells_etag"), seen.vouches("complete_tells_etag")) == (False, True)
     assert (can.put_if_absent, can.complete_if_absent, can.verifies_checksum) == (True, True, True)
     assert can.max_parts == profile.capabilities().max_parts
     assert can.key_rules == profile.capabilities().key_rules

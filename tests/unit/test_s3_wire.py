@@ -223,6 +223,20 @@ def test_a_span_is_read() -> None:
     assert read(part(b"cde", 2, 10), Span(start=2, length=3), HELD) == b"cde"
 
 
+def test_a_span_told_with_200_is_read() -> None:
+    """A store that says 200 where 206 is meant is read by its Content-Range (rclone serve s3 for objects in parts)."""
+    told = part(b"cde", 2, 10).replace(b"206 Partial Content", b"200 OK", 1)
+    assert read(told, Span(start=2, length=3), HELD) == b"cde"
+
+
+@pytest.mark.parametrize("where", ["bytes 2-4/10", "bytes 0-9/20", "items 0-9/10"])
+def test_a_range_that_200_does_not_bear_out_is_no_range(where: str) -> None:
+    """The whole object sent for a span is told apart, whatever the Content-Range beside it says."""
+    whole = answer("200 OK", b"0123456789", f"Content-Range: {where}", 'ETag: "e"')
+    with pytest.raises((Unsupported, ConditionFailed)):
+        read(whole, Span(start=2, length=3), HELD)
+
+
 def test_content_codings_are_not_undone() -> None:
     """An object stored as gzip is given as it is stored."""
     raw = answer("200 OK", b"\x1f\x8bnot really", "Content-Encoding: gzip", 'ETag: "e"')

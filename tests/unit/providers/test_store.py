@@ -8,17 +8,21 @@ import pytest
 
 from providers.capabilities import Capabilities
 from providers.errors import (
+    ConditionFailed,
     Exhausted,
     KeyRefused,
     NotFound,
     RangeInvalid,
     StoreError,
+    Throttled,
     Truncated,
     Unavailable,
     Unexpected,
     Unsupported,
 )
-from providers.model import Attributes, ObjectMeta, Page, PutOptions, ReadResult, Span
+from providers.layers import open_layers
+from providers.layers.limit import AdaptiveLimiter
+from providers.model import Attributes, ObjectMeta, Page, PartReceipt, PutOptions, ReadResult, Span
 from providers.store import ObjectStore
 from support.scripted_driver import ScriptedDriver
 
@@ -27,7 +31,7 @@ def _meta(key: str, size: int = 1) -> ObjectMeta:
     return ObjectMeta(key=key, size=size)  # type: ignore[arg-type]
 
 
-def _store(driver: ScriptedDriver, prefix: str = "") -> ObjectStore:
+def _store(driver: Any, prefix: str = "") -> ObjectStore:
     return ObjectStore(driver, prefix=prefix, location="site:bucket")
 
 
@@ -160,6 +164,34 @@ def test_streams_translate_too() -> None:
         with pytest.raises(StoreError) as caught:
             list(stream)
         assert caught.value.operation in ("list_parts", "list_uploads")
+
+
+def test_object_whose_etag_completion_does_not_tell_is_looked_at() -> None:
+    """The very version that was completed is looked at, and its meta is relative like any other."""
+    found = ObjectMeta(key="p/k", size=7, etag="e", version="v")  # type: ignore[arg-type]
+    untold = ObjectMeta(key="p/k", size=7, version="v")  # type: ignore[arg-type]
+    driver = ScriptedDriver(complete_upload=[untold], head=[found])
+    parts = [PartReceipt(number=1, size=5), PartReceipt(number=2, size=2)]
+    meta = _store(driver, "p/").complete_upload("k", "u", parts)  # type: ignore[arg-type]
+    assert (meta.key, meta.etag, meta.version) == ("k", "e", "v")
+    assert driver.calls[1] == ("head", ("p/k",), {"version": "v"})
+
+
+def test_object_of_another_size_is_not_the_completed_one() -> None:
+    """An etag is never taken from an object that has not the size of the parts."""
+    driver = ScriptedDriver(complete_upload=[_meta("k", 7)], head=[_meta("k", 6)])
+    with pytest.raises(ConditionFailed, match="6 bytes stands there, where 7"):
+        _store(driver).complete_upload("k", "u", [PartReceipt(number=1, size=7)])  # type: ignore[arg-type]
+
+
+def test_trouble_after_a_completion_repeats_the_look_only() -> None:
+    """A store that throttles the look is asked for it again, and completes nothing twice."""
+    found = ObjectMeta(key="k", size=7, etag="e")  # type: ignore[arg-type]
+    driver = ScriptedDriver(complete_upload=[_meta("k", 7)], head=[Throttled("slower"), found])
+    layered = open_layers(driver, limiter=AdaptiveLimiter(4), sleep=lambda _: None)  # type: ignore[arg-type]
+    meta = _store(layered).complete_upload("k", "u", [PartReceipt(number=1, size=7)])  # type: ignore[arg-type]
+    assert meta.etag == "e"
+    assert driver.left() == 0
 
 
 def test_check_falls_back_on_the_smallest_listing() -> None:
