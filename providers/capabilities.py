@@ -40,6 +40,9 @@ class Capabilities:
         keys_fold_case: Keys that differ only by case are one.
         put_if_absent: Single puts honour create-if-absent.
         complete_if_absent: Completing an upload honours create-if-absent.
+        put_if_match: Single puts honour the condition that an object of this etag stands there.
+        complete_if_match: Completing an upload honours it.
+        copy_parts: A part of an upload can be copied from an object of the same bucket, within the store.
         verifies_checksum: A wrong SHA-256 (S3) or MD5/CRC64 (Azure) of a body is refused by the store itself.
         metadata: User metadata is kept.
         metadata_folds_case: Metadata names come back in lower case.
@@ -68,6 +71,9 @@ class Capabilities:
     keys_fold_case: bool = False
     put_if_absent: bool = True
     complete_if_absent: bool = True
+    put_if_match: bool = False
+    complete_if_match: bool = False
+    copy_parts: bool = False
     verifies_checksum: bool = True
     metadata: bool = True
     metadata_folds_case: bool = True

@@ -10,6 +10,9 @@ Contracts that hold for every driver, checked by ``tests/conformance``:
   early is ``Truncated``, an object that no longer matches the pin is ``ConditionFailed``, one that is gone is
   ``NotFound``. Content codings are never undone. The returned meta carries ``attributes`` (without tags).
 * ``put`` and ``complete_upload`` make an object visible whole or not at all, where ``atomic_put`` says so.
+* ``copy_part``, which a driver may lack (``copy_parts`` says so), takes bytes of an object of the same bucket into a
+  part without sending them, asks the store to hold the source to the pin, and may be repeated like ``put_part``:
+  ``copy_part(key, upload, number, source, span, *, pin, sha256) -> PartReceipt``.
 * ``put_part`` may be repeated for the same number: the last acknowledged one counts.
 * ``complete_upload`` and ``abort_upload`` of an upload the store does not know raise ``UploadLost``; aborting
   never touches an object that is visible.

@@ -19,6 +19,8 @@ def require_put(limits: Capabilities, size: int, options: PutOptions) -> None:
         raise Unsupported(f"a single put takes {limits.max_put} bytes, not {size}")
     if options.if_absent and not limits.put_if_absent:
         raise Unsupported("the store has no create-if-absent")
+    if options.if_match is not None and not limits.put_if_match:
+        raise Unsupported("the store has no replace-if-unchanged")
     require_options(limits, options)
 
 

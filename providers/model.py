@@ -172,12 +172,15 @@ class PutOptions:
     Attributes:
         attributes: Headers, user metadata and tags to store with it.
         if_absent: Refuse with ``AlreadyExists`` if the key is taken (a fence, not a lock).
+        if_match: Refuse with ``AlreadyExists`` unless the object that stands there has this etag. Never with
+            ``if_absent``.
         attempt: Token of this attempt, 1-32 characters of ``[0-9a-z]``. Stores without upload ids name their
             staging after it (block ids, temporary files), so that a sweep knows its own.
     """
 
     attributes: Attributes = NO_ATTRIBUTES
     if_absent: bool = False
+    if_match: ETag | None = None
     attempt: str = "0"
 
 

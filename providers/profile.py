@@ -36,6 +36,8 @@ _QUIRK_CAPABILITIES: Final[Mapping[str, str]] = {
     for name in (
         "put_if_absent",
         "complete_if_absent",
+        "put_if_match",
+        "complete_if_match",
         "equal_parts",
         "lists_uploads",
         "pin_by_version",
@@ -49,8 +51,17 @@ _QUIRK_CAPABILITIES: Final[Mapping[str, str]] = {
         "any_key",
         "atomic_put",
     )
-} | {"verifies_sha256": "verifies_checksum"}
-_GUARANTEES: Final = frozenset({"put_if_absent", "complete_if_absent", "verifies_sha256"})
+} | {"verifies_sha256": "verifies_checksum", "part_copy": "copy_parts"}
+_GUARANTEES: Final = frozenset(
+    {
+        "put_if_absent",
+        "complete_if_absent",
+        "put_if_match",
+        "complete_if_match",
+        "part_copy",
+        "verifies_sha256",
+    }
+)
 """Quirks that stores answer with 200 and ignore, so that silence or hearsay cannot establish them."""
 
 

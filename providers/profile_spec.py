@@ -149,10 +149,14 @@ QUIRKS: Final[Mapping[str, dict[str, Any]]] = {
     # what a driver can or must do
     "put_if_absent": _FLAG,
     "complete_if_absent": _FLAG,
+    "put_if_match": _FLAG,
+    "complete_if_match": _FLAG,
+    "part_copy": _FLAG,
     "verifies_sha256": _FLAG,
     "verifies_md5": _FLAG,
     "equal_parts": _FLAG,
     "if_match_bare": _FLAG,
+    "complete_tells_etag": _FLAG,
     "lists_uploads": _FLAG,
     "pin_by_version": _FLAG,
     "versions": _FLAG,
@@ -168,10 +172,8 @@ QUIRKS: Final[Mapping[str, dict[str, Any]]] = {
     # what people and runbooks must know
     "put_if_absent_atomic": _FLAG,
     "complete_if_absent_atomic": _FLAG,
-    "put_if_match": _FLAG,
     "verifies_payload_hash": _FLAG,
     "checksum_trailers": _FLAG,
-    "complete_tells_etag": _FLAG,
     "complete_twice": _FLAG,
     "list_parts_repeats": _FLAG,
     "lists_in_key_order": _FLAG,
@@ -181,7 +183,6 @@ QUIRKS: Final[Mapping[str, dict[str, Any]]] = {
     "legal_hold": _FLAG,
     "lifecycle_abort": _FLAG,
     "object_attributes": _FLAG,
-    "part_copy": _FLAG,
 }
 KEYS: Final[Mapping[str, dict[str, Any]]] = {
     "service": TEXT,

@@ -15,7 +15,7 @@ __all__ = ["AZURE_BASE", "BASES", "FILESYSTEM_BASE", "S3_BASE", "SFTP_BASE", "SW
 Protocol = Literal["s3", "azure_blob", "filesystem", "swift", "sftp"]
 """How a store is spoken to."""
 
-S3_BASE: Final = Capabilities()
+S3_BASE: Final = Capabilities(put_if_match=True, complete_if_match=True, copy_parts=True)
 """Amazon's published S3 limits."""
 
 AZURE_BASE: Final = Capabilities(
@@ -29,6 +29,8 @@ AZURE_BASE: Final = Capabilities(
     versions=True,
     any_key=False,
     upload_needs_attempt=True,
+    put_if_match=True,
+    complete_if_match=True,
     key_rules=frozenset({"no-dot-segments", "no-backslash", "no-control"}),
 )
 """Block blobs (learn.microsoft.com, scalability targets). Names have 1,024 characters, up to four times as

@@ -220,7 +220,8 @@ class ObjectStore:
 
         Raises:
             KeyRefused: The location cannot hold the key.
-            AlreadyExists: ``options.if_absent`` and the key is taken.
+            AlreadyExists: ``options.if_absent`` and the key is taken, or ``options.if_match`` and another object
+                stands there.
             Unsupported: The body is too large, or the options ask for what the store lacks.
         """
         try:
@@ -267,6 +268,42 @@ class ObjectStore:
         except Exception as error:
             raise self._failed("put_part", error) from _cause(error)
 
+    def copy_part(
+        self,
+        key: Key,
+        upload: UploadId,
+        number: int,
+        offset: int,
+        source: Key,
+        span: Span,
+        *,
+        pin: Pin,
+        sha256: bytes | None = None,
+    ) -> PartReceipt:
+        """Let the store copy ``span`` of another object of this location into part ``number``.
+
+        The pin is asked for and may be ignored by a store: whoever completes the upload looks at the source once more
+        before. ``sha256`` is the digest of those bytes as far as it is known; a store that computes one says another
+        if they differ.
+
+        Raises:
+            UploadLost: The store does not know the upload.
+            ConditionFailed: The source is not the pinned object.
+            ChecksumRefused: The store copied bytes of another digest.
+            Unsupported: The store copies no parts, or not this one.
+        """
+        try:
+            absolute = self._absolute(key)
+            require_part(self._limits, number, offset, span.length)
+            copy: Callable[..., PartReceipt] | None = getattr(self._driver, "copy_part", None)
+            if copy is None or not self._limits.copy_parts:
+                raise Unsupported("the store copies no parts between objects")
+            if span.length < 1 or span.start < 0:
+                raise RangeInvalid("a span begins at 0 or later and has at least one byte")
+            return copy(absolute, upload, number, self._absolute(source), span, pin=pin, sha256=sha256)
+        except Exception as error:
+            raise self._failed("copy_part", error) from _cause(error)
+
     def list_parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
         """Parts the store holds of an unfinished upload; a number is given once, as last acknowledged."""
         return self._iterate("list_parts", lambda: self._driver.list_parts(self._absolute(key), upload))
@@ -294,6 +331,8 @@ class ObjectStore:
             absolute = self._absolute(key)
             if options.if_absent and not self._limits.complete_if_absent:
                 raise Unsupported("the store has no create-if-absent for uploads in parts")
+            if options.if_match is not None and not self._limits.complete_if_match:
+                raise Unsupported("the store has no replace-if-unchanged for uploads in parts")
             meta = self._driver.complete_upload(absolute, upload, parts, options)
             if meta.etag is None:
                 # An operation of its own, so that trouble repeats the look and never the completion.

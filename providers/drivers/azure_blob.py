@@ -209,7 +209,7 @@ class AzureBlobDriver:
         del sha256
         size = memoryview(body).nbytes
         fast = None if self._verify or not 0 < size <= _SMALL else self._fast
-        if fast is not None and fast.can_put(key, options.attributes):
+        if fast is not None and options.if_match is None and fast.can_put(key, options.attributes):
             return fast.put(key, body, options)
         headers = {"x-ms-blob-type": "BlockBlob", **attribute_headers(options)}
         if self._verify:

@@ -50,6 +50,8 @@ def attribute_headers(options: PutOptions) -> dict[str, str]:
         headers["x-ms-tags"] = urlencode(attributes.tags)
     if options.if_absent:
         headers["If-None-Match"] = "*"
+    if options.if_match is not None:
+        headers["If-Match"] = options.if_match
     return headers
 
 

@@ -125,6 +125,8 @@ class S3Driver:
             if not settings.capabilities.put_if_absent:
                 raise Unsupported("this store puts over an existing object, whatever is asked")
             headers["if-none-match"] = "*"
+        if options.if_match is not None:
+            headers["if-match"] = s3_headers.condition(options.if_match, bare=settings.if_match_bare)
         headers.update(s3_uploads.digest_headers(settings, body, sha256))
         answer = self._client.request("PutObject", "PUT", key, headers=headers, body=body, sha256=sha256)
         etag = answer.headers.get("etag")
@@ -152,6 +154,32 @@ class S3Driver:
     ) -> PartReceipt:
         """UploadPart, with the digest that the store's profile says it verifies."""
         return s3_uploads.send(self._client, self._settings, key, upload, number, body=body, sha256=sha256)
+
+    def copy_part(
+        self,
+        key: Key,
+        upload: UploadId,
+        number: int,
+        source: Key,
+        span: Span,
+        *,
+        pin: Pin,
+        sha256: bytes | None = None,
+    ) -> PartReceipt:
+        """UploadPartCopy from an object of the same bucket."""
+        if not self._settings.capabilities.copy_parts:
+            raise Unsupported("this store is not known to copy parts")
+        return s3_uploads.copy(
+            self._client,
+            self._settings,
+            key,
+            upload,
+            number,
+            source=source,
+            span=span,
+            pin=pin,
+            sha256=sha256,
+        )
 
     def list_parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
         """ListParts."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from providers.capabilities import Capabilities
 
-__all__ = ["check_attributes", "kind_of", "meta_of", "require_attributes", "same_etag"]
+__all__ = ["check_attributes", "condition", "kind_of", "meta_of", "require_attributes", "same_etag"]
 
 _CONTENT: Final = {
     "content_type": "content-type",
@@ -122,6 +122,12 @@ def require_attributes(attributes: Attributes, capabilities: Capabilities) -> di
 def same_etag(one: str, other: str) -> bool:
     """Whether two etags name one state: stores quote them in some answers and not in others."""
     return one.removeprefix("W/").strip('"') == other.removeprefix("W/").strip('"')
+
+
+def condition(etag: str, *, bare: bool) -> str:
+    """The value of a condition on an etag, quoted as this store wants it."""
+    plain = etag.removeprefix("W/").strip('"')
+    return plain if bare else f'"{plain}"'
 
 
 def kind_of(storage_class: str | None, headers: Mapping[str, str]) -> Kind:

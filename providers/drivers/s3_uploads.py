@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from providers.drivers import s3_lists
-from providers.drivers.s3_headers import require_attributes
-from providers.errors import Unsupported, UploadLost
+from providers.drivers.s3_errors import client_error
+from providers.drivers.s3_headers import condition, require_attributes
+from providers.drivers.s3_xml import parse
+from providers.errors import ChecksumRefused, Unsupported, UploadLost
 from providers.model import ETag, ObjectMeta, PartReceipt, PutOptions, UploadId, VersionId
 
 if TYPE_CHECKING:
@@ -18,9 +22,9 @@ if TYPE_CHECKING:
 
     from providers.drivers.s3_client import S3Client
     from providers.drivers.s3_settings import S3Settings
-    from providers.model import Buffer, Key
+    from providers.model import Buffer, Key, Pin, Span
 
-__all__ = ["abort", "begin", "complete", "digest_headers", "send"]
+__all__ = ["abort", "begin", "complete", "copy", "digest_headers", "send"]
 
 _CONTENT: Final = {
     "content_type": "ContentType",
@@ -87,6 +91,50 @@ def send(
     return PartReceipt(number=number, size=len(body), etag=ETag(etag) if etag else None, sha256=digest)
 
 
+def copy(
+    client: S3Client,
+    settings: S3Settings,
+    key: Key,
+    upload: UploadId,
+    number: int,
+    *,
+    source: Key,
+    span: Span,
+    pin: Pin,
+    sha256: bytes | None,
+) -> PartReceipt:
+    """UploadPartCopy. A store may answer 200 at once and tell in the body that it failed.
+
+    Raises:
+        ChecksumRefused: The store says that it copied bytes of another digest.
+        Unsupported: It does not know the request and stored an empty part.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+    """
+    named = f"/{client.bucket}/{quote(source, safe='/~')}"
+    headers = {"x-amz-copy-source-range": f"bytes={span.start}-{span.end - 1}"}
+    if pin.version is not None:
+        named += f"?versionId={quote(pin.version, safe='')}"
+    if pin.etag is not None:
+        headers["x-amz-copy-source-if-match"] = condition(pin.etag, bare=settings.if_match_bare)
+    answer = client.request(
+        "UploadPartCopy",
+        "PUT",
+        key,
+        query={"partNumber": str(number), "uploadId": upload},
+        headers={"x-amz-copy-source": named, **headers},
+    )
+    if not answer.body:
+        raise Unsupported("the store takes the request for an empty part and copies nothing")
+    told = parse(bytes(answer.body)).values
+    if "ETag" not in told:
+        raise client_error(answer, "UploadPartCopy")
+    checksum = told.get("ChecksumSHA256")
+    if sha256 is not None and checksum and not hmac.compare_digest(checksum, b64encode(sha256).decode()):
+        raise ChecksumRefused("the store copied other bytes than those on record")
+    return PartReceipt(number=number, size=span.length, etag=ETag(told["ETag"]), sha256=sha256)
+
+
 def complete(
     client: S3Client,
     settings: S3Settings,
@@ -114,6 +162,11 @@ def complete(
         UploadId=upload,
         MultipartUpload={"Parts": listed},
         **({"IfNoneMatch": "*"} if options.if_absent else {}),
+        **(
+            {"IfMatch": condition(options.if_match, bare=settings.if_match_bare)}
+            if options.if_match is not None
+            else {}
+        ),
     )
     etag = str(answer.get("ETag") or "") if settings.complete_tells_etag else ""
     version = answer.get("VersionId")
@@ -140,3 +193,5 @@ def abort(client: S3Client, key: Key, upload: UploadId) -> None:
 def _require_fence(settings: S3Settings, options: PutOptions) -> None:
     if options.if_absent and not settings.capabilities.complete_if_absent:
         raise Unsupported("this store completes uploads over an existing object, whatever is asked")
+    if options.if_match is not None and not settings.capabilities.complete_if_match:
+        raise Unsupported("this store completes uploads over any object, whatever is asked")

@@ -116,6 +116,23 @@ class Layer:
         """See ``StoreDriver.put_part``."""
         return self._call("put_part", self._inner.put_part, key, upload, number, offset, body, sha256=sha256)
 
+    def copy_part(
+        self,
+        key: Key,
+        upload: UploadId,
+        number: int,
+        source: Key,
+        span: Span,
+        *,
+        pin: Pin,
+        sha256: bytes | None,
+    ) -> PartReceipt:
+        """A part copied within the store, where the inner driver can; see ``StoreDriver``."""
+        copy: Callable[..., PartReceipt] | None = getattr(self._inner, "copy_part", None)
+        if copy is None:
+            raise Unsupported("the store copies no parts between objects")
+        return self._call("copy_part", copy, key, upload, number, source, span, pin=pin, sha256=sha256)
+
     def list_parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
         """See ``StoreDriver.list_parts``."""
         return self._stream("list_parts", self._inner.list_parts, key, upload)

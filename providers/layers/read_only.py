@@ -12,7 +12,7 @@ __all__ = ["ReadOnlyLayer"]
 
 T = TypeVar("T")
 _WRITES: Final = frozenset(
-    {"put", "open_upload", "put_part", "complete_upload", "abort_upload", "delete", "raw"},
+    {"put", "open_upload", "put_part", "copy_part", "complete_upload", "abort_upload", "delete", "raw"},
 )
 
 

@@ -8,10 +8,10 @@ operation              repeated after
 =====================  ==============================================================================
 reads, head, listings  every temporary error
 put                    every temporary error, the bytes being the same
-put, if absent         only where the store said that nothing was written (throttled, checksum refused):
-                       after a lost answer the second try would find the first one's object, and only the
+put, if absent or      only where the store said that nothing was written (throttled, checksum refused):
+if match               after a lost answer the second try would find the first one's object, and only the
                        ledger knows whose it is
-put_part               every temporary error; the last acknowledged part of a number counts
+put_part, copy_part    every temporary error; the last acknowledged part of a number counts
 open_upload            throttled only: a lost answer may have left an upload that nobody knows
 complete_upload        throttled only: a lost answer is reconciled by looking at the object
 delete, abort_upload   every temporary error; "not there" after a failed attempt means that it was done
@@ -179,7 +179,7 @@ def _repeatable(operation: str, args: tuple[Any, ...], error: StoreError) -> boo
     """Whether another attempt cannot do harm and may help."""
     if error.retry is not Retry.LATER:
         return False
-    if operation in _FENCED or (operation == "put" and args[2].if_absent):
+    if operation in _FENCED or (operation == "put" and (args[2].if_absent or args[2].if_match is not None)):
         nothing_done = (Throttled, ChecksumRefused) if operation == "put" else (Throttled,)
         return isinstance(error, nothing_done)
     return True

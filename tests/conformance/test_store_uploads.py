@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
-from providers.errors import AlreadyExists, NotFound, StoreError, Unsupported, UploadLost
-from providers.model import Attributes, Key, PutOptions, UploadId
+from providers.errors import AlreadyExists, ConditionFailed, NotFound, StoreError, Unsupported, UploadLost
+from providers.model import Attributes, ETag, Key, PutOptions, Span, UploadId
 from providers.store import ObjectStore
 from support.store_suite import gated, keys_of, part_bodies, put, send_parts, whole
 
@@ -243,3 +245,106 @@ def test_part_numbers_have_limits(store: ObjectStore) -> None:
     for number in (0, store.capabilities.max_parts + 1):
         with pytest.raises(Unsupported):
             store.put_part(KEY, upload, number, 0, b"x")
+
+
+def _parted(store: ObjectStore, key: Key, bodies: list[bytes], options: PutOptions = PLAIN) -> ETag:
+    upload = store.open_upload(key, options)
+    meta = store.complete_upload(key, upload, send_parts(store, key, upload, bodies), options)
+    assert meta.etag is not None
+    return meta.etag
+
+
+def test_part_copied_within_the_store(store: ObjectStore) -> None:
+    """A part copied from a span of an object holds just those bytes; the object itself stays as it is."""
+    bodies = part_bodies(store, 3)
+    _parted(store, KEY, bodies)
+    before = store.head(KEY)
+    again = PutOptions(attempt="copied")
+    with gated(store.capabilities.copy_parts):
+        upload = store.open_upload(KEY, again)
+        first = bytes(reversed(bodies[0]))
+        receipts = [store.put_part(KEY, upload, 1, 0, first)]
+        at = len(first)
+        for number, body in enumerate(bodies[1:], 2):
+            span = Span(start=at, length=len(body))
+            digest = hashlib.sha256(body).digest()
+            receipts.append(
+                store.copy_part(KEY, upload, number, at, KEY, span, pin=before.pin, sha256=digest)
+            )
+            at += len(body)
+        assert whole(store, KEY) == b"".join(bodies)
+        store.complete_upload(KEY, upload, receipts, again)
+        assert whole(store, KEY) == first + b"".join(bodies[1:])
+
+
+def test_part_copied_of_a_changed_object(store: ObjectStore) -> None:
+    """A copy under a stale pin is refused, or its store is no less honest afterwards: the source tells."""
+    bodies = part_bodies(store, 2)
+    _parted(store, KEY, bodies)
+    before = store.head(KEY)
+    put(store, KEY, b"changed meanwhile" * 10)
+    with gated(store.capabilities.copy_parts):
+        upload = store.open_upload(KEY, PLAIN)
+        span = Span(start=0, length=16)
+        try:
+            with pytest.raises((ConditionFailed, NotFound)):
+                store.copy_part(KEY, upload, 1, 0, KEY, span, pin=before.pin)
+        finally:
+            with suppress(UploadLost):  # an upload that begins with its first part was never begun
+                store.abort_upload(KEY, upload)
+
+
+def test_part_copied_under_a_wrong_digest(store: ObjectStore) -> None:
+    """A copy whose bytes are not those on record is refused by the copy, or at the latest by the completion."""
+    if not (store.capabilities.copy_parts and store.capabilities.verifies_checksum):
+        return
+    bodies = part_bodies(store, 2)
+    _parted(store, KEY, bodies)
+    pin = store.head(KEY).pin
+    upload = store.open_upload(KEY, PLAIN)
+    wrong = hashlib.sha256(b"something else").digest()
+    with pytest.raises(StoreError):
+        store.complete_upload(
+            KEY,
+            upload,
+            [
+                store.copy_part(
+                    KEY, upload, 1, 0, KEY, Span(start=0, length=len(bodies[0])), pin=pin, sha256=wrong
+                )
+            ],
+            PLAIN,
+        )
+    assert whole(store, KEY) == b"".join(bodies)
+    store.abort_upload(KEY, upload)
+
+
+def test_complete_if_match(store: ObjectStore) -> None:
+    """A completion that may replace one object only replaces that one, and leaves any other."""
+    bodies = part_bodies(store, 2)
+    stale = _parted(store, KEY, [bodies[0], b"older"], PutOptions(attempt="older"))
+    current = _parted(store, KEY, bodies, PutOptions(attempt="current"))
+    with gated(store.capabilities.complete_if_match):
+        for etag, holds in ((stale, False), (current, True)):
+            options = PutOptions(if_match=etag, attempt="fenced" if holds else "late")
+            upload = store.open_upload(KEY, options)
+            receipts = send_parts(store, KEY, upload, [bodies[0], b"replaced"])
+            if holds:
+                store.complete_upload(KEY, upload, receipts, options)
+                break
+            with pytest.raises((AlreadyExists, ConditionFailed)):
+                store.complete_upload(KEY, upload, receipts, options)
+            assert whole(store, KEY) == b"".join(bodies)
+        assert whole(store, KEY) == bodies[0] + b"replaced"
+
+
+def test_put_if_match(store: ObjectStore) -> None:
+    """A put that may replace one object only replaces that one, and leaves any other or none."""
+    stale = put(store, KEY, b"first").etag
+    current = put(store, KEY, b"second, longer").etag
+    with gated(store.capabilities.put_if_match):
+        for key, etag in ((KEY, stale), (Key("nothing there"), current)):
+            with pytest.raises((AlreadyExists, ConditionFailed, NotFound)):
+                put(store, key, b"late", if_match=etag)
+        assert whole(store, KEY) == b"second, longer"
+        put(store, KEY, b"third", if_match=current)
+        assert whole(store, KEY) == b"third"
