@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from support.require import require_server, skips_are_forbidden
+from support.require import STAGES, require_server, skips_are_forbidden, stage_of
 from support.servers import (
     AzureServer,
     S3Server,
@@ -20,6 +20,25 @@ from support.swift import Swift, SwiftKeystone, SwiftServer
 pytest_plugins = ["support.hostile_fixtures", "support.sftp_fixtures"]
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, rather than skip, the tests of a stage that nobody asked for."""
+    left_out = [item for item in items if stage_of(_servers_of(item)) is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the stages that this run left out."""
+    for stage, servers in STAGES.items():
+        if stage_of(servers) is not None:
+            terminalreporter.write_line(f"not asked for: the stage {stage} (scripts/test --{stage})")
+
+
+def _servers_of(item: pytest.Item) -> set[str]:
+    return {name for mark in item.iter_markers("server") for name in mark.args}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

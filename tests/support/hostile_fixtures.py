@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from support.ceph import Ceph
 from support.double_gcs import start_double_gcs
 from support.double_outscale import start_double_outscale
 from support.endpoints import AzureServer, S3Server
 from support.hostile import HOSTILE
 from support.require import require_server
 from support.servers import Azurite, SeaweedFS
+from support.swift import SwiftServer
 from support.tls import Authority
 
 __all__ = [
     "authority",
     "azurite_tls",
+    "ceph",
+    "ceph_process",
+    "ceph_swift",
     "double_gcs",
     "double_outscale",
     "hostile",
@@ -99,6 +104,26 @@ def localbucket(hostile: Callable[[str], S3Server]) -> S3Server:
 def versitygw(hostile: Callable[[str], S3Server]) -> S3Server:
     """The Versity S3 Gateway."""
     return hostile("versitygw")
+
+
+@pytest.fixture(scope="session")
+def ceph_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """A Ceph that the whole session shares."""
+    require_server("ceph")
+    with Ceph(tmp_path_factory.mktemp("ceph")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ceph(ceph_process: Ceph) -> S3Server:
+    """Ceph's gateway as a client of S3 sees it."""
+    return ceph_process.server
+
+
+@pytest.fixture(scope="session", name="ceph-swift")
+def ceph_swift(ceph_process: Ceph) -> SwiftServer:
+    """The same gateway as a client of Swift sees it."""
+    return ceph_process.swift
 
 
 @pytest.fixture(scope="session")

