@@ -133,6 +133,7 @@ _HINTS: Final = {
 }
 _CREATES: Final = frozenset({"PutObject", "CompleteMultipartUpload"})
 _READS: Final = frozenset({"GetObject", "HeadObject"})
+_OF_AN_UPLOAD: Final = frozenset({"UploadPart", "ListParts", "CompleteMultipartUpload", "AbortMultipartUpload"})
 _SAFE_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _SERVER_ERRORS: Final = range(500, 600)
 
@@ -221,6 +222,8 @@ def _classify(code: str, status: int, operation: str) -> type[StoreError]:
         return AlreadyExists
     if code == "ConditionalRequestConflict" and operation == "CompleteMultipartUpload":
         return UploadLost  # OVHcloud and AWS want a new upload id and every part again
+    if code == "NoSuchKey" and operation in _OF_AN_UPLOAD:
+        return UploadLost  # Ceph 16.2 means the upload
     if status == 405 and operation in _READS:
         return NotFound
     if kind is None:

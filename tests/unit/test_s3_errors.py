@@ -23,6 +23,9 @@ def refusal(status: int, code: str, operation: str = "GetObject", **headers: str
         (404, "", "HeadObject", errors.NotFound),
         (405, "MethodNotAllowed", "HeadObject", errors.NotFound),
         (404, "NoSuchUpload", "UploadPart", errors.UploadLost),
+        (404, "NoSuchKey", "ListParts", errors.UploadLost),  # Ceph 16.2
+        (404, "NoSuchKey", "AbortMultipartUpload", errors.UploadLost),
+        (404, "NoSuchKey", "UploadPartCopy", errors.NotFound),
         (400, "InvalidPart", "CompleteMultipartUpload", errors.UploadLost),
         (409, "ConditionalRequestConflict", "CompleteMultipartUpload", errors.UploadLost),
         (409, "ConditionalRequestConflict", "PutObject", errors.Unavailable),
