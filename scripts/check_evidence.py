@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization as ser
 
 DER = {"ed25519": "302a300506032b6570032100", "ml-dsa-65": "308207b2300b0609608648016503040312038207a100"}  # heads of raw keys
-DAY, MAX_ROW, MAX_NOTE, MAX_OPENING, MAX_DOCUMENT, MAX_ROWS = 86_400_000, 4096, 8192, 8 << 20, 16 << 20, 2**40
+DAY, MAX_ROW, MAX_NOTE, MAX_STAMP, MAX_OPENING, MAX_DOCUMENT, MAX_ROWS = 86_400_000, 4096, 8192, 1 << 18, 8 << 20, 16 << 20, 2**40
 TRANSFER, VERIFICATION = "statements/transfer.json", "statements/verification.json"
 ROWS, EXTRA = {"manifest.jsonl", "checkpoint.txt"}, {"openings.jsonl", "timestamp.tsr"}
 NEEDED = ROWS | {"plan.toml", "gate.json", "run.json", "keys.json", TRANSFER, VERIFICATION}
@@ -44,16 +44,14 @@ OPENED = {"commitments": several(f"{T}:{S}", r"\{", r"\}"), "opened": several(f"
 ROW = "|".join((record(row=N, fields=S, at=N, level=one_of(*LEVELS), state=one_of("verified", "skipped")),
     record(row=N, fields=S, at=N, state=one_of("stored", "drifted", "rejected", "failed")),
     record(row=N, fields=S, state=one_of("skipped", "drifted", "rejected", "failed", "planned"))))
-KEYS = several(record(name='"[A-Za-z0-9._-]{1,64}"', algorithm=one_of(*DER), keyid=S, public=T, valid_from=N,
-    valid_until=maybe(N), held=one_of("file", "transit")))
+KEYS = several(record(name='"[A-Za-z0-9._-]{1,64}"', algorithm=one_of(*DER), keyid=S, public=T, valid_from=N, valid_until=maybe(N), held=one_of("file", "transit")))
 ENVELOPE = record(payload=T, payloadType=one_of("application/vnd.in-toto+json"), signatures=several(record(keyid=S, sig=T)))
 COUNTS, TREE = several(f"{T}:{N}", r"\{", r"\}"), record(root=S, size=N)
 PREDICATES = {
     TRANSFER: record(wave=T, wave_id=T, class_=T, mode=T, names=T, claim=T, made_at=N, tree=TREE, states=COUNTS,
         inventory=record(independent=maybe(record(name=T, sha256=S)), listed_from=N, listed_to=N, rows=N),
         filters=several(rf"\[{one_of('include', 'exclude')},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S), limits_of_this=several(T)),
-    VERIFICATION: record(wave_id=T, made_at=N, tree=TREE, levels=COUNTS, weakest=maybe(T), from_=maybe(N), to=maybe(N),
-        sample=maybe(record(seed=S, size=N)))}
+    VERIFICATION: record(wave_id=T, made_at=N, tree=TREE, levels=COUNTS, weakest=maybe(T), from_=maybe(N), to=maybe(N), sample=maybe(record(seed=S, size=N)))}
 PROOF = record(format=one_of("havre-proof/1"), checkpoint=T, keys=KEYS, rows=several(record(line=T, path=several(S), **OPENED)))
 NOTE = re.compile("(havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— [^ \n]+ [A-Za-z0-9+/=]+\n)+)")
 class Wrong(Exception):
@@ -144,8 +142,7 @@ class Check:
         need(fits(envelope, ENVELOPE), "not in the form of an envelope")
         payload = unbase64(envelope["payload"])
         has = [(one["keyid"], unbase64(one["sig"])) for one in envelope["signatures"]]
-        head = f"DSSEv1 {len(envelope['payloadType'])} {envelope['payloadType']} {len(payload)} ".encode()
-        self._signed(file, [(key["keyid"], key) for key in keys], has, head + payload)
+        self._signed(file, [(key["keyid"], key) for key in keys], has, b"DSSEv1 28 application/vnd.in-toto+json %d " % len(payload) + payload)
         form = record(_type=one_of("https://in-toto.io/Statement/v1"), predicateType=one_of(f"urn:havre:predicate:{file[11:-5]}:1"),
                       subject=several(record(name=T, digest=record(sha256=S))), predicate=PREDICATES[file])
         said = canonical(payload, form)
@@ -195,11 +192,14 @@ class Check:
                     need((name in NEEDED | EXTRA and (name not in EXTRA or path.stat().st_size)) or re.fullmatch("derogations/[^/]+[.]json", name), "surplus")
                     names.add(name)
         self.found += [(name, 0, "missing") for name in sorted(NEEDED - names)]
-        for name in sorted(names - EXTRA - {"manifest.jsonl"}):
+        for name in sorted(names - {"manifest.jsonl", "openings.jsonl"}):
             with self._about(name), (root / name).open("rb") as stream:
                 self.digests[name] = sha(raw := stream.read(MAX_DOCUMENT + 2)).hex()
                 need(len(raw) <= MAX_DOCUMENT and (raw[-1:] == b"\n" or name[-5:] != ".json"), "too long, or cut off")
                 files[name] = canonical(raw[:-1]) if name[-5:] == ".json" else raw
+        with self._about("timestamp.tsr"):  # all that can be said without the authority's certificate
+            stamp, stamped = files.get("timestamp.tsr", b""), self.digests.get(TRANSFER, "")
+            need("timestamp.tsr" not in files or (len(stamp) <= MAX_STAMP and bytes.fromhex(stamped) in stamp), f"not over {TRANSFER}, or too long")
         with self._about("keys.json"):
             need(fits(files.get("keys.json"), record(keys=KEYS)), "no list of keys as it must be")
             keys = read_keys(files["keys.json"]["keys"], self.now)

@@ -14,6 +14,7 @@ import click
 from migrator.cli.exits import NOT_ALL
 from migrator.cli.group import Invocation, Verb
 from migrator.cli.params import FILE, LOCATION, WAVE, common_options, key_options
+from migrator.cli.stamping import Stamping, open_authorities, stamp_facts, stamped_at
 from migrator.errors import EvidenceInvalid, UsageError
 
 if TYPE_CHECKING:
@@ -59,15 +60,25 @@ havre evidence may.toml --sign office.sec --out for-the-host --open target
               help="What to open besides: nothing, what compares stored objects, or everything.")  # fmt: skip
 @click.option("--inventory", type=FILE, metavar="FILE",
               help="Another party's inventory of the source, to be named by its digest.")  # fmt: skip
+@click.option("--timestamp", metavar="URL",
+              help="Have the bundle dated by the RFC 3161 time-stamp authority at this http or https address; "
+              "it sees a digest only.")  # fmt: skip
+@click.option("--timestamp-ca", type=FILE, metavar="FILE",
+              help="The authority's root certificate (PEM), to check its answer before it is kept.")  # fmt: skip
+@click.option("--timestamp-optional", is_flag=True,
+              help="Write the bundle without a time-stamp if none can be had.")  # fmt: skip
 @_PASSPHRASE
 @common_options
-def evidence(
+def evidence(  # noqa: PLR0917 - the verb's options
     invocation: Invocation,
     wave: Path,
     out: Path,
     signing_keys: Sequence[Path],
     group: str,
     inventory: Path | None,
+    timestamp: str | None,
+    timestamp_ca: Path | None,
+    timestamp_optional: bool,  # noqa: FBT001 - an option
     passphrase_env: str | None,
 ) -> int:
     """Write a folder from which anybody who trusts the signing key can check what became of every object.
@@ -83,6 +94,7 @@ def evidence(
     from migrator.evidence.facts import Inventory  # noqa: PLC0415 - loads when used
     from migrator.evidence.manifest_reader import sha256_of  # noqa: PLC0415 - loads when used
 
+    stamping = Stamping(timestamp, timestamp_ca, optional=timestamp_optional)
     named = None if inventory is None else Inventory(inventory.name, sha256_of(inventory))
     signers = [open_signer(path, passphrase_env) for path in signing_keys]
     opened = {"none": (), "target": tuple(set(NEEDED) - {"plaintext_sha256"}), "all": FIELDS}[group]
@@ -97,6 +109,7 @@ def evidence(
             derogations=_derogations(files),
             inventory=named,
             opened=opened,
+            stamp=stamping.stamp if timestamp is not None else None,
         )
     facts: dict[str, Any] = {
         "folder": str(bundle.folder),
@@ -105,6 +118,7 @@ def evidence(
         "states": dict(bundle.states),
         "weakest": bundle.weakest,
         "signed_by": [signer.public.name for signer in signers],
+        "timestamp": stamping.facts(),
     }
     if invocation.output.json:
         invocation.output.object(facts)
@@ -117,6 +131,7 @@ def evidence(
             f"weakest    {bundle.weakest or 'nothing was verified'}",
             f"root       {bundle.root.hex()}",
             f"signed by  {', '.join(facts['signed_by'])}",
+            *stamping.told(),
         ]
     )
     invocation.output.hint(
@@ -142,6 +157,9 @@ havre check-evidence may-evidence --trust office.pub --against ovh:warehouse/may
               help="With --against: sizes only, or every stored byte.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 256), default=16, show_default=True, metavar="N",
               help="With --against: objects at once.")  # fmt: skip
+@click.option("--timestamp-ca", type=FILE, metavar="FILE",
+              help="Root certificate (PEM) of a time-stamp authority that you trust; the bundle's time-stamp must "
+              "then be there and hold.")  # fmt: skip
 @key_options
 @common_options
 def check_evidence(  # noqa: PLR0917 - the verb's options
@@ -151,6 +169,7 @@ def check_evidence(  # noqa: PLR0917 - the verb's options
     against: str | None,
     level: str,
     workers: int,
+    timestamp_ca: Path | None,
     identities: Sequence[Path],
     passphrase_env: str | None,
 ) -> int:
@@ -163,7 +182,12 @@ def check_evidence(  # noqa: PLR0917 - the verb's options
     from migrator.evidence.check import check_bundle  # noqa: PLC0415 - loads when used
 
     output = invocation.output
-    verdict = check_bundle(folder, [read_public_key(path) for path in trust], now_ms=int(time.time() * 1000))
+    verdict = check_bundle(
+        folder,
+        [read_public_key(path) for path in trust],
+        now_ms=int(time.time() * 1000),
+        authorities=open_authorities(timestamp_ca),
+    )
     compared = None
     if against is not None and verdict.holds:
         compared = _compare(invocation, folder, against, level, workers, identities, passphrase_env)
@@ -233,6 +257,11 @@ def _as_json(verdict: Verdict, compared: Comparison | None) -> dict[str, Any]:
         ],
         "transfer": verdict.predicates.get("transfer"),
         "verification": verdict.predicates.get("verification"),
+        "timestamp": None
+        if not verdict.stamped
+        else {"checked": False}
+        if verdict.timestamp is None
+        else stamp_facts(verdict.timestamp) | {"checked": True},
         "against": compared
         and {
             "compared": compared.compared,
@@ -261,6 +290,10 @@ def _told(verdict: Verdict, compared: Comparison | None, level: str) -> Iterator
     yield f"weakest       {verification['weakest'] or 'nothing was verified'}"
     independent = transfer["inventory"]["independent"]
     yield f"inventory     {independent['name'] if independent else 'none by another party'}"
+    if verdict.timestamp is not None:
+        yield f"stamped       {stamped_at(verdict.timestamp)} by {verdict.timestamp.authority}, which you trust"
+    elif verdict.stamped:
+        yield "stamped       present, not checked: no --timestamp-ca"
     if verdict.opened:
         yield f"opened        {verdict.opened:,} rows, as committed"
     yield "not established"

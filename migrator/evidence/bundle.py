@@ -87,6 +87,7 @@ def write_bundle(
     derogations: Mapping[str, bytes] | None = None,
     inventory: Inventory | None = None,
     opened: Collection[str] = (),
+    stamp: Callable[[bytes], bytes | None] | None = None,
     on_row: Callable[[int], None] = lambda _row: None,
 ) -> Bundle:
     """Write the evidence of a wave.
@@ -101,6 +102,8 @@ def write_bundle(
         derogations: File name → signed document that was relied on.
         inventory: Another party's inventory of the source.
         opened: Fields to open for every row; everything else stays closed.
+        stamp: Given the bytes of the transfer statement's file, gives a time-stamp over them, or None for no
+            time-stamp; what it raises leaves no bundle.
         on_row: Told of every thousandth row.
 
     Raises:
@@ -135,6 +138,8 @@ def write_bundle(
         ):
             sealed = seal_statement(statement(kind, subjects, predicate), signers)
             writer.write(f"statements/{name}.json", sealed, listed=False)
+            if stamp is not None and kind == TRANSFER and (stamped := stamp(sealed)) is not None:
+                writer.write("timestamp.tsr", stamped, listed=False)
         for folder in (work, *(path for path in work.iterdir() if path.is_dir())):
             _sync(folder)
         work.rename(into)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from migrator.core.canonical import decode
 from migrator.core.merkle import Tree
@@ -18,9 +18,21 @@ from migrator.evidence.bundle import TRANSFER, VERIFICATION
 from migrator.evidence.checkpoint import Checkpoint, read_checkpoint
 from migrator.evidence.dsse import read_envelope, read_statement
 from migrator.evidence.facts import Tally
-from migrator.evidence.manifest_reader import MAX_ROW, Opening, lines_of, openings_of, read_row, sha256_of
+from migrator.evidence.manifest_reader import (
+    MAX_ROW,
+    Fields,
+    Opening,
+    lines_of,
+    openings_of,
+    read_row,
+    sha256_of,
+)
 from migrator.evidence.predicates import check_transfer, check_verification
 from migrator.evidence.signers import ED25519, PublicKey, read_keys
+from migrator.evidence.timestamp import MAX_RESPONSE, Timestamp, judge
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["Finding", "Verdict", "check_bundle"]
 
@@ -65,6 +77,8 @@ class Verdict:
         opened: Rows with an opening that was right.
         predicates: ``transfer`` and ``verification`` as signed, where they could be read.
         trusted: Names of trusted keys that signed.
+        stamped: Whether there is a time-stamp.
+        timestamp: What it says, if a certificate was given to check it with and it holds.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -72,6 +86,8 @@ class Verdict:
     opened: int = 0
     predicates: dict[str, dict[str, Any]] = field(default_factory=dict)
     trusted: set[str] = field(default_factory=set)
+    stamped: bool = False
+    timestamp: Timestamp | None = None
 
     @property
     def holds(self) -> bool:
@@ -84,6 +100,7 @@ def check_bundle(
     trusted: Sequence[PublicKey],
     *,
     now_ms: int,
+    authorities: Sequence[x509.Certificate] = (),
     on_row: Callable[[int], None] = lambda _row: None,
     on_opening: Callable[[Opening], None] = lambda _opening: None,
 ) -> Verdict:
@@ -93,6 +110,7 @@ def check_bundle(
         folder: The bundle.
         trusted: Keys that the reader trusts, at least one.
         now_ms: The reader's clock, milliseconds since 1970.
+        authorities: Certificates of time-stamp authorities that the reader trusts; with one, a time-stamp must hold.
         on_row: Told of every thousandth row.
         on_opening: Told of every opening; what it says counts only if the verdict holds.
 
@@ -101,7 +119,7 @@ def check_bundle(
     """
     if not folder.is_dir():
         raise NothingThere(f"there is no folder {str(folder)!r}", hint="name the folder of a bundle")
-    return _Reader(folder, trusted, now_ms, on_row, on_opening).read()
+    return _Reader(folder, trusted, now_ms, authorities, on_row, on_opening).read()
 
 
 class _Naming:
@@ -129,12 +147,14 @@ class _Reader:
         folder: Path,
         trusted: Sequence[PublicKey],
         now_ms: int,
+        authorities: Sequence[x509.Certificate],
         on_row: Callable[[int], None],
         on_opening: Callable[[Opening], None],
     ) -> None:
         self._folder = folder
         self._trusted = tuple(trusted)
         self._now = now_ms
+        self._authorities = tuple(authorities)
         self._on_row, self._on_opening = on_row, on_opening
         self._verdict = Verdict()
         self._keys: tuple[PublicKey, ...] = ()
@@ -155,11 +175,13 @@ class _Reader:
             if name.startswith(_DEROGATIONS) or name in {"gate.json", "run.json"}:
                 with self._naming(name):
                     self._document(name)
-            elif name in {"plan.toml", "timestamp.tsr"}:
+            elif name == "plan.toml":
                 with self._naming(name):
                     self._bytes(name)
         self._statement("statements/transfer.json", TRANSFER, tree, tally, checkpoint)
         self._statement("statements/verification.json", VERIFICATION, tree, tally, checkpoint)
+        with self._naming("timestamp.tsr"):
+            self._timestamp()
         self._openings(fields)
         return self._verdict
 
@@ -189,13 +211,13 @@ class _Reader:
             if name not in self._present:
                 self._wrong(name, "it is missing")
 
-    def _bytes(self, name: str) -> bytes:
+    def _bytes(self, name: str, limit: int = _MAX_DOCUMENT) -> bytes:
         if name not in self._present:
             raise EvidenceInvalid("it is missing")
         with (self._folder / name).open("rb") as file:
-            data = file.read(_MAX_DOCUMENT + 1)
-        if len(data) > _MAX_DOCUMENT:
-            raise EvidenceInvalid(f"it is longer than {_MAX_DOCUMENT} bytes")
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise EvidenceInvalid(f"it is longer than {limit} bytes")
         return data
 
     def _document(self, name: str) -> Any:
@@ -219,8 +241,8 @@ class _Reader:
             return checkpoint
         return None
 
-    def _manifest(self) -> tuple[Tree | None, Tally, _Fields]:
-        tree, tally, fields = Tree(), Tally(), _Fields(wanted="openings.jsonl" in self._present)
+    def _manifest(self) -> tuple[Tree | None, Tally, Fields]:
+        tree, tally, fields = Tree(), Tally(), Fields(wanted="openings.jsonl" in self._present)
         if "manifest.jsonl" not in self._present:
             return None, tally, fields
         digest = hashlib.sha256()
@@ -335,7 +357,24 @@ class _Reader:
             if key.valid_from > self._now + _DAY:
                 self._wrong(name, f"the key {key.name} is from the future")
 
-    def _openings(self, fields: _Fields) -> None:
+    def _timestamp(self) -> None:
+        self._verdict.stamped = "timestamp.tsr" in self._present
+        # Without a certificate none is missed. With one the reader expects it: nothing signed tells that it was there.
+        if (
+            not (self._verdict.stamped or self._authorities)
+            or "statements/transfer.json" not in self._present
+        ):
+            return
+        response, stamped = (
+            self._bytes("timestamp.tsr", MAX_RESPONSE),
+            self._bytes("statements/transfer.json"),
+        )
+        made_at = self._verdict.predicates.get("transfer", {"made_at": 0})["made_at"]
+        self._verdict.timestamp = judge(
+            response, stamped, self._authorities, made_at=made_at, now_ms=self._now
+        )
+
+    def _openings(self, fields: Fields) -> None:
         if "openings.jsonl" not in self._present:
             return
         with self._naming("openings.jsonl"):
@@ -347,21 +386,6 @@ class _Reader:
                     continue
                 self._verdict.opened += 1
                 self._on_opening(found)
-
-
-class _Fields:
-    """What rows commit to, kept only where openings are to be held against it (32 bytes a row)."""
-
-    def __init__(self, *, wanted: bool) -> None:
-        self._wanted = wanted
-        self._kept = bytearray()
-
-    def add(self, fields: bytes) -> None:
-        if self._wanted:
-            self._kept += fields
-
-    def of(self, row: int) -> bytes:
-        return bytes(self._kept[32 * (row - 1) : 32 * row])
 
 
 def _is_derogation(name: str) -> bool:

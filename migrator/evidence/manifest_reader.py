@@ -18,6 +18,7 @@ from migrator.errors import EvidenceInvalid
 __all__ = [
     "MAX_OPENING",
     "MAX_ROW",
+    "Fields",
     "Opening",
     "ReadRow",
     "check_opening",
@@ -208,6 +209,23 @@ def openings_of(path: Path, digest: Any | None = None) -> Iterator[Opening]:
         yield found
     if not last:
         raise EvidenceInvalid("it opens nothing")
+
+
+class Fields:
+    """What rows commit to, kept only where openings are to be held against it (32 bytes a row)."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._kept = bytearray()
+
+    def add(self, fields: bytes) -> None:
+        """Keep the next row's."""
+        if self._wanted:
+            self._kept += fields
+
+    def of(self, row: int) -> bytes:
+        """A row's; empty if it is not kept."""
+        return bytes(self._kept[32 * (row - 1) : 32 * row])
 
 
 def sha256_of(path: Path) -> str:

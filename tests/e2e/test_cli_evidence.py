@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.command import PASSPHRASE, Command
+from support.require import require_server
+from support.tsa import Authority, serving
 
 
 @pytest.fixture
@@ -128,6 +130,33 @@ def test_a_proof_of_one_object(moved: Command) -> None:
     document["rows"][0]["opened"]["source_key"]["value"] = "images/2.dcm"
     path.write_bytes(json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     moved("prove", "--check", "proof.json", "--trust", "office.pub", code=4)
+
+
+def test_a_time_stamp_is_asked_for_kept_and_checked(moved: Command) -> None:
+    """A bundle is dated, or not written, or written without a date where that was allowed; a reader is told which."""
+    require_server("openssl")
+    authority = Authority(moved.directory / "tsa")
+    ca = ("--timestamp-ca", "tsa/root.pem")
+    check = ("check-evidence", "papers", "--trust", "office.pub")
+    with serving(lambda handler, query: handler.send(authority.answer(query))) as url:
+        evidence(moved, "papers", "--timestamp", url, *ca)
+    found = moved.json(*check, *ca)["timestamp"]
+    assert (found["checked"], found["authority"]) == (True, "CN=Authority of tests")
+    assert moved.json(*check)["timestamp"] == {"checked": False}
+    assert "present, not checked" in moved(*check).stdout
+    assert "by CN=Authority of tests, which you trust" in moved(*check, *ca).stdout
+
+    sign = ("--sign", "office.sec", "--passphrase-env", "PW", "--out", "other")
+    with serving(lambda handler, _: handler.send(b"no")) as url:
+        refused = moved("evidence", "may.toml", *sign, "--timestamp", url, *ca, code=5)
+        assert "time-stamp authority 127.0.0.1" in refused.stderr
+        assert not (moved.directory / "other").exists()
+        told = moved.json("evidence", "may.toml", *sign, "--timestamp", url, "--timestamp-optional")
+    assert "missing" in told["timestamp"]
+    missed = moved.json("check-evidence", "other", "--trust", "office.pub", *ca, code=4)
+    assert [finding["file"] for finding in missed["findings"]] == ["timestamp.tsr"]
+    moved("evidence", "may.toml", *sign, *ca, code=2)
+    moved("evidence", "may.toml", *sign, "--timestamp", "ftp://x/", code=2)
 
 
 def test_what_is_asked_wrongly_is_said_in_a_sentence(moved: Command) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from migrator.core import events as e
 from migrator.core.modes import DatasetClass, Mode
@@ -16,9 +18,10 @@ from migrator.evidence.signing_keys import FileSigner, new_signing_key
 from migrator.ledger.ledger import Ledger
 from support.ledgers import DIGEST, WAVE, sealed_ledger, stored
 
-__all__ = ["NOW", "bundle_of", "finished_ledger", "open_ledger", "signers", "wave_plan"]
+__all__ = ["NOW", "bundle_of", "finished_ledger", "open_ledger", "second_verifier", "signers", "wave_plan"]
 
 NOW = 2_000_000_000_000
+_SECOND = Path(__file__).parents[2] / "scripts" / "check_evidence.py"
 _OWNER = json.dumps({"user": "op", "host": "worker-1", "pid": 7, "clock": {"synchronised": True}})
 
 
@@ -44,6 +47,16 @@ def finished_ledger(path: Path, rows: int = 12) -> None:
     ledger.append([e.ObjectSkipped(rows - 1, "there", 7, bytes(32), bytes(32), "e", None)])
     ledger.append([e.RunEnded("incomplete")])
     ledger.close()
+
+
+def second_verifier() -> ModuleType:
+    """The verifier that shares no code with the first, as a module."""
+    spec = importlib.util.spec_from_file_location("check_evidence", _SECOND)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def open_ledger(path: Path) -> Ledger:
@@ -81,6 +94,7 @@ def bundle_of(
     rows: int = 12,
     opened: Sequence[str] = (),
     name: str = "bundle",
+    stamp: Callable[[bytes], bytes | None] | None = None,
 ) -> Path:
     """A bundle of a finished ledger below `root`."""
     path = root / "ledger.sqlite"
@@ -97,6 +111,7 @@ def bundle_of(
             gate={"verdict": "no-objection"},
             derogations={"one.json": b'{"who":"dpo"}\n'},
             opened=opened,
+            stamp=stamp,
         ).folder
     finally:
         ledger.close()

@@ -331,6 +331,7 @@ SERVERS: dict[str, Callable[[], str | None]] = {
     "swift_keystone": lambda: missing_openstack("swift", "keystone", "gunicorn"),
     "seaweedfs_tls": _missing_seaweedfs,
     "sftp": missing_sshd,
+    "openssl": lambda: None if shutil.which("openssl") else "openssl: no openssl program on the PATH",
 }
 """The servers known here; each value tells why it cannot run, or None."""
 

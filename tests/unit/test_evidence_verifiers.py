@@ -1,6 +1,5 @@
 """Two programs that share no code come to the same verdict, on what is right and on whatever was tampered with."""
 
-import importlib.util
 import json
 import random
 import subprocess
@@ -17,7 +16,7 @@ from migrator.errors import EvidenceInvalid
 from migrator.evidence.check import check_bundle
 from migrator.evidence.prove import check_proof
 from migrator.evidence.signing_keys import public_text, read_public
-from support.evidence import NOW, bundle_of, signers
+from support.evidence import NOW, bundle_of, second_verifier, signers
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "check_evidence.py"
@@ -26,14 +25,7 @@ REGENERATE = ROOT / "tests" / "vectors" / "evidence" / "regenerate.py"
 VECTORS = json.loads((HERE / "mutations.json").read_bytes())
 
 
-def load():
-    spec = importlib.util.spec_from_file_location("check_evidence", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SECOND = load()
+SECOND = second_verifier()
 
 
 def publics(names):
