@@ -10,12 +10,30 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["STAMP_NAME", "Stamp", "attempt_token"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-STAMP_NAME: Final = "havre_stamp"
+__all__ = ["STAMP_NAME", "Stamp", "attempt_token", "is_stamp_name", "stamp_in"]
+
+STAMP_NAME: Final = "havrestamp"
+"""Name of the user metadata. Letters alone: Azure takes no ``-``, Swift drops headers with ``_``, and its S3 front makes
+``-`` of it. It was ``havre_stamp`` at first."""
 _TOKEN_HEX: Final = 24
+
+
+def is_stamp_name(name: str) -> bool:
+    """Whether user metadata of this name is the stamp, as we write it, wrote it, or as a store spells it."""
+    return name.lower().replace("_", "").replace("-", "") == STAMP_NAME
+
+
+def stamp_in(metadata: Mapping[str, str]) -> str | None:
+    """The stamp's text in an object's user metadata, under whichever spelling; None if there is none."""
+    text = metadata.get(STAMP_NAME)
+    if text is not None:
+        return text
+    return next((value for name, value in metadata.items() if is_stamp_name(name)), None)
 
 
 def attempt_token(stamp_key: bytes, row: int, generation: int) -> str:

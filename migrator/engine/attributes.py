@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
 
-from migrator.core.stamp import STAMP_NAME
+from migrator.core.stamp import is_stamp_name
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import encode_attributes
 from migrator.ledger.writer import LedgerWriter
@@ -90,7 +90,7 @@ class AttributeFit:
         notes += [
             f"user metadata {name!r} cannot travel"
             for name in attributes.metadata
-            if name not in metadata and name != STAMP_NAME
+            if name not in metadata and not is_stamp_name(name)
         ]
         kept = replace(kept, metadata=metadata)
         if attributes.tags and not (
@@ -107,7 +107,7 @@ class AttributeFit:
         if not self._target.capabilities.metadata:
             return
         for name, value in attributes.metadata.items():
-            if name != STAMP_NAME and not self._refused(Attributes(metadata={name: value})):
+            if not is_stamp_name(name) and not self._refused(Attributes(metadata={name: value})):
                 yield name, value
 
     def _refused(self, attributes: Attributes) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol
 from migrator.core.modes import Mode
 from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
-from migrator.core.stamp import STAMP_NAME, Stamp, attempt_token
+from migrator.core.stamp import Stamp, attempt_token, stamp_in
 from migrator.engine.attributes import AttributeFit
 from migrator.engine.budget import Buffers, MemoryBudget
 from migrator.engine.progress import Progress
@@ -138,7 +138,7 @@ class Context:
 
     def is_ours(self, row: Row, found: ObjectMeta) -> bool:
         """Whether an object at the target carries the stamp of some generation of this row."""
-        stamp = Stamp.read(found.attributes.metadata.get(STAMP_NAME) if found.attributes else None)
+        stamp = Stamp.read(stamp_in(found.attributes.metadata) if found.attributes else None)
         if stamp is None or stamp.wave != self.wave_id.hex()[:12]:
             return False
         return any(

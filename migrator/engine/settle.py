@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import tenacity
 
-from migrator.core.stamp import STAMP_NAME, attempt_token
+from migrator.core.stamp import STAMP_NAME, attempt_token, stamp_in
 from migrator.engine.context import Context
 from migrator.errors import MigrationError
 from migrator.ledger.rows import Row
@@ -254,5 +254,5 @@ def _find(context: Context, key: Key) -> ObjectMeta | None:
 
 
 def _stamped(found: ObjectMeta, options: PutOptions) -> bool:
-    written = options.attributes.metadata.get(STAMP_NAME)
-    return found.attributes is not None and found.attributes.metadata.get(STAMP_NAME) == written
+    written = stamp_in(options.attributes.metadata)
+    return found.attributes is not None and stamp_in(found.attributes.metadata) == written

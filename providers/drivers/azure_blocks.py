@@ -6,7 +6,7 @@ all, as the service demands, and readable back. Opening makes no request. The se
 which discards every staged block of that name. It therefore refuses where it would touch anything that is
 not this attempt's.
 
-Died between that commit and the delete, an empty blob stays whose metadata ``havre_stamp`` is
+Died between that commit and the delete, an empty blob stays whose metadata ``havrestamp`` is
 ``aborted-<attempt>``: ``aborted_attempt`` recognises it, and a second ``abort`` removes it.
 """
 
@@ -36,8 +36,9 @@ from providers.model import (
 
 __all__ = ["STAMP", "AzureBlocks", "aborted_attempt", "block_id", "parse_block_id"]
 
-STAMP: Final = "havre_stamp"
+STAMP: Final = "havrestamp"
 """Metadata name that says which attempt wrote a blob."""
+_EARLIER_STAMP: Final = "havre_stamp"
 
 _ABORTED: Final = "aborted-"
 _ATTEMPT: Final = re.compile(r"[0-9a-z]{1,32}")
@@ -68,7 +69,7 @@ def parse_block_id(name: str) -> tuple[str, int] | None:
 
 def aborted_attempt(metadata: Mapping[str, str]) -> str | None:
     """The attempt whose abort was cut short and left this blob, or None if it is an ordinary one."""
-    stamp = metadata.get(STAMP, "")
+    stamp = metadata.get(STAMP) or metadata.get(_EARLIER_STAMP, "")
     return stamp[len(_ABORTED) :] if stamp.startswith(_ABORTED) else None
 
 

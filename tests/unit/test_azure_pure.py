@@ -141,6 +141,7 @@ def test_an_attempt_of_another_shape_is_no_upload(attempt):
 def test_an_unfinished_abort_is_recognised():
     """The stamp of a blob that an abort left names the attempt; an ordinary stamp does not."""
     assert aborted_attempt({STAMP: "aborted-k3"}) == "k3"
+    assert aborted_attempt({"havre_stamp": "aborted-k3"}) == "k3"
     assert aborted_attempt({STAMP: "k3"}) is None
     assert aborted_attempt({}) is None
 
