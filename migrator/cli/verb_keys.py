@@ -1,4 +1,4 @@
-"""``havre keys``: make a key pair, look at a key file."""
+"""``havre keys``: make a key pair, look at a key file; the other verbs of the group are added here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import base64
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from migrator.cli.group import Invocation, Verb
+from migrator.cli.new_files import free_pair, write_pair
 from migrator.cli.params import FILE, common_options
+from migrator.cli.verb_ceremony import ceremony, check_ceremony
+from migrator.cli.verb_custody import export, wrap
 from migrator.errors import UsageError
 
-__all__ = ["keys", "write_new"]
+__all__ = ["keys"]
 
 _WHERE_FROM = (
     "Environment variable that holds the passphrase. Else $HAVRE_PASSPHRASE_FILE names a file, or the "
@@ -23,7 +27,7 @@ _WHERE_FROM = (
 
 @click.group()
 def keys() -> None:
-    """Make a dataset's key pair, or look at a key file.
+    """Make keys, look at them, have a server keep them, record how they were made.
 
     Keys are Crypt4GH keys, which other Crypt4GH tools read too. Whoever holds the public half can encrypt for
     the dataset; only the private half and its passphrase open it again. Keep the private half away from both
@@ -36,6 +40,7 @@ def keys() -> None:
     cls=Verb,
     epilog="""
 havre keys generate -o dataset
+havre keys generate --wrapped-by vault -o dataset
 havre keys generate --signing -o office
 HAVRE_PASSPHRASE_FILE=/run/secrets/dataset havre keys generate -o dataset
 """,
@@ -44,6 +49,8 @@ HAVRE_PASSPHRASE_FILE=/run/secrets/dataset havre keys generate -o dataset
     "-o", "--output", "stem", required=True, type=FILE, metavar="NAME", help="Writes NAME.pub, NAME.sec."
 )
 @click.option("--passphrase-env", metavar="VAR", help=_WHERE_FROM)
+@click.option("--wrapped-by", metavar="NAME",
+              help="Have the server of [custody.NAME] wrap the private half, instead of a passphrase.")  # fmt: skip
 @click.option("--signing", is_flag=True, help="Make a key that signs evidence, not one that opens data.")
 @click.option("--algorithm", type=click.Choice(["ed25519", "ml-dsa-65"]), default="ed25519", show_default=True,
               help="With --signing.")  # fmt: skip
@@ -54,32 +61,31 @@ def generate(
     invocation: Invocation,
     stem: Path,
     passphrase_env: str | None,
+    wrapped_by: str | None,
     signing: bool,  # noqa: FBT001 - see above
     algorithm: str,
     days: int | None,
 ) -> int:
     """Make a key pair: NAME.pub to encrypt for, NAME.sec to open with; with --signing, to check and to sign.
 
-    The private half is locked with a passphrase, which is asked for twice. No file is ever overwritten.
+    The private half is locked with a passphrase, which is asked for twice, or wrapped by a key that an OpenBao
+    or HashiCorp Vault server keeps (--wrapped-by). No file is ever overwritten.
     """
+    if wrapped_by is not None and (signing or passphrase_env is not None):
+        raise UsageError(
+            "--wrapped-by is for a dataset's key, and takes the place of a passphrase",
+            hint="to sign with a server's key, name it where a key file is asked for: --sign transit:NAME",
+        )
     if signing:
         return _generate_signing(invocation, stem, passphrase_env, algorithm, days)
     if days is not None or algorithm != "ed25519":
         raise UsageError(
             "--algorithm and --days are for signing keys", hint="add --signing, or leave them out"
         )
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415
-
+    from migrator.cli.key_pairs import make_pair  # noqa: PLC0415 - loads when used
     from migrator.cli.keyring import Passphrases  # noqa: PLC0415 - loads when used
-    from migrator.envelope.arithmetic import NONCE  # noqa: PLC0415 - loads when used
-    from migrator.envelope.key_files import SALT  # noqa: PLC0415 - loads when used
-    from migrator.envelope.keys import Identity  # noqa: PLC0415 - loads when used
 
-    public, private = _free(stem)
-    passphrase = Passphrases(passphrase_env, environ=os.environ).get_new(str(private))
-    identity = Identity.from_private_bytes(X25519PrivateKey.generate().private_bytes_raw())
-    text = identity.to_private_file(passphrase=passphrase, salt=os.urandom(SALT), nonce=os.urandom(NONCE))
-    write_pair(private, text, public, identity.recipient().to_public_file())
+    public, private, identity = make_pair(stem, Passphrases(passphrase_env, environ=os.environ), wrapped_by)
     if invocation.output.json:
         invocation.output.object(
             {"public": str(public), "private": str(private), "fingerprint": identity.fingerprint}
@@ -88,7 +94,11 @@ def generate(
         invocation.output.lines(
             [f"public key   {public}", f"private key  {private}", f"fingerprint  {identity.fingerprint}"]
         )
-    invocation.output.hint("keep a copy of the private key and its passphrase: without them the data is lost")
+    invocation.output.hint(
+        "keep a copy of the private key and its passphrase: without them the data is lost"
+        if wrapped_by is None
+        else "keep a copy of the file, and of the server's key: without either the data is lost"
+    )
     return 0
 
 
@@ -98,7 +108,7 @@ def _generate_signing(
     from migrator.cli.keyring import Passphrases  # noqa: PLC0415 - loads when used
     from migrator.evidence.signing_keys import new_signing_key, private_pem, public_text  # noqa: PLC0415
 
-    public, private = _free(stem)
+    public, private = free_pair(stem)
     now = int(time.time() * 1000)
     signer = new_signing_key(
         stem.name, algorithm, valid_from=now, valid_until=None if days is None else now + days * 86_400_000
@@ -123,28 +133,6 @@ def _generate_signing(
     return 0
 
 
-def _free(stem: Path) -> tuple[Path, Path]:
-    public, private = Path(f"{stem}.pub"), Path(f"{stem}.sec")
-    for path in (public, private):
-        if path.exists() or path.is_symlink():
-            raise UsageError(f"{path} is there already", hint="choose another name with -o")
-    return public, private
-
-
-def write_pair(private: Path, secret: str, public: Path, text: str) -> None:
-    """Write both halves, or neither.
-
-    Raises:
-        OSError: A file is there already, or cannot be written.
-    """
-    write_new(private, secret, 0o600)
-    try:
-        write_new(public, text, 0o644)
-    except BaseException:
-        private.unlink()
-        raise
-
-
 @keys.command("show", cls=Verb, epilog="havre keys show dataset.pub")
 @click.argument("file", type=FILE)
 @click.option("--passphrase-env", metavar="VAR", help=_WHERE_FROM)
@@ -152,15 +140,19 @@ def write_pair(private: Path, secret: str, public: Path, text: str) -> None:
 def show(invocation: Invocation, file: Path, passphrase_env: str | None) -> int:
     """Say what a key file is and print its fingerprint; never its private half.
 
-    The public half of a locked private key can only be told with its passphrase.
+    The public half of a locked private key can only be told with its passphrase, and a wrapped one is opened by
+    its server: what is printed was found by opening it.
     """
+    from migrator.cli.key_pairs import kept_how  # noqa: PLC0415 - loads when used
     from migrator.cli.keyring import Passphrases, open_identity, read_bounded, read_recipient  # noqa: PLC0415
-    from migrator.envelope.key_files import MAX_TEXT, parse_private_text  # noqa: PLC0415 - loads when used
+    from migrator.envelope.key_files import MAX_TEXT  # noqa: PLC0415 - loads when used
 
     text = read_bounded(file, MAX_TEXT)
+    if text.lstrip().startswith(b"{"):
+        return _show_wrapped(invocation, file, text)
     if b"CRYPT4GH PRIVATE KEY" in text:
         identity = open_identity(file, Passphrases(passphrase_env, environ=os.environ))
-        kind, locked, recipient = "private", parse_private_text(text).locked, identity.recipient()
+        kind, locked, recipient = "private", kept_how(text)[0] == "passphrase-file", identity.recipient()
     else:
         kind, locked, recipient = "public", False, read_recipient(file)
     facts = {
@@ -169,34 +161,44 @@ def show(invocation: Invocation, file: Path, passphrase_env: str | None) -> int:
         "fingerprint": recipient.fingerprint,
         "public_key": base64.b64encode(recipient.public).decode(),
     }
-    if invocation.output.json:
-        invocation.output.object(facts)
-    else:
-        what = f"Crypt4GH {kind} key" + (", locked with a passphrase" if locked else "")
-        if kind == "private" and not locked:
-            what += ", not locked"
-        invocation.output.lines(
-            [
-                f"kind         {what}",
-                f"fingerprint  {facts['fingerprint']}",
-                f"public key   {facts['public_key']}",
-            ]
-        )
+    what = f"Crypt4GH {kind} key" + (", locked with a passphrase" if locked else "")
+    if kind == "private" and not locked:
+        what += ", not locked"
+    _tell_key(invocation, facts, what)
     return 0
 
 
-def write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that was not there, or leave none.
+def _show_wrapped(invocation: Invocation, file: Path, data: bytes) -> int:
+    from migrator.cli.key_pairs import kept_how  # noqa: PLC0415 - loads when used
+    from migrator.cli.keyring import Passphrases, open_identity  # noqa: PLC0415 - loads when used
 
-    Raises:
-        OSError: It is there, or cannot be written.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    identity = open_identity(file, Passphrases(None, environ=os.environ))
+    _, server = kept_how(data)
+    assert server is not None
+    facts = {
+        "kind": "private",
+        "locked": True,
+        "fingerprint": identity.fingerprint,
+        "public_key": base64.b64encode(identity.public).decode(),
+        "wrapped_by": server,
+    }
+    what = f"private key, wrapped by version {server['version']} of the key {server['key']} at {server['custody']}"
+    _tell_key(invocation, facts, what)
+    return 0
+
+
+def _tell_key(invocation: Invocation, facts: dict[str, Any], what: str) -> None:
+    if invocation.output.json:
+        invocation.output.object(facts)
+        return
+    invocation.output.lines(
+        [
+            f"kind         {what}",
+            f"fingerprint  {facts['fingerprint']}",
+            f"public key   {facts['public_key']}",
+        ]
+    )
+
+
+for _verb in (wrap, export, ceremony, check_ceremony):
+    keys.add_command(_verb)

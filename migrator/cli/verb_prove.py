@@ -64,8 +64,8 @@ def prove(  # noqa: PLR0917 - the verb's options
             "a proof needs a wave, a key, --sign and -o",
             hint="or name a proof to read with --check and --trust",
         )
+    from migrator.cli.new_files import write_new  # noqa: PLC0415 - loads when used
     from migrator.cli.signing import open_signer  # noqa: PLC0415 - loads when used
-    from migrator.cli.verb_keys import write_new  # noqa: PLC0415 - loads when used
     from migrator.cli.wiring import held_ledger  # noqa: PLC0415 - loads when used
     from migrator.evidence.prove import write_proof  # noqa: PLC0415 - loads when used
 
