@@ -25,6 +25,7 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from support.endpoints import AzureServer, S3Server
+from support.openbao import missing_openbao
 from support.openstack import missing_openstack
 from support.process import ServerError, ServerProcess, free_ports
 from support.sshd import missing_sshd
@@ -326,6 +327,7 @@ SERVERS: dict[str, Callable[[], str | None]] = {
     "seaweedfs": _missing_seaweedfs,
     "azurite": _missing_azurite,
     "moto": _missing_moto,
+    "openbao": missing_openbao,
     "swift": lambda: missing_openstack("swift"),
     "swift-s3api": lambda: missing_openstack("swift"),
     "swift_keystone": lambda: missing_openstack("swift", "keystone", "gunicorn"),
