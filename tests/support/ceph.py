@@ -101,6 +101,12 @@ class Ceph(S3Process):
             raise
         return self
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the gateway, the daemon and the monitor; none while stopped."""
+        found = [self.pid, *(process.pid for process in self._behind)]
+        return [pid for pid in found if pid is not None]
+
     def stop(self) -> None:
         """End the gateway, then what is behind it."""
         super().stop()
