@@ -53,7 +53,7 @@ class OpenBao:
         directory.mkdir(parents=True, exist_ok=True)
         issuer = Authority(directory / "tls")
         self.authority = issuer.bundle
-        self._certificate = issuer.issue("127.0.0.1", "localhost")
+        self._certificate = issuer.issue("127.0.0.1")
         self._trust = ssl.create_default_context(cafile=self.authority)
         self._process: ServerProcess | None = None
         self.address = ""
