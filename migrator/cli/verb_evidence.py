@@ -110,6 +110,7 @@ def evidence(  # noqa: PLR0917 - the verb's options
             inventory=named,
             opened=opened,
             stamp=stamping.stamp if timestamp is not None else None,
+            kept=files.tree,
         )
     facts: dict[str, Any] = {
         "folder": str(bundle.folder),

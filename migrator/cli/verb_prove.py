@@ -70,13 +70,29 @@ def prove(  # noqa: PLR0917 - the verb's options
     from migrator.evidence.prove import write_proof  # noqa: PLC0415 - loads when used
 
     signers = [open_signer(path, passphrase_env) for path in signing_keys]
-    with held_ledger(invocation, wave) as (ledger, plan, _):
-        data = write_proof(ledger, plan, keys, fields or ("source_key", "plaintext_sha256"), signers=signers)
+    built: list[str] = []
+    with held_ledger(invocation, wave) as (ledger, plan, files):
+        data = write_proof(
+            ledger,
+            plan,
+            keys,
+            fields or ("source_key", "plaintext_sha256"),
+            signers=signers,
+            kept=files.tree,
+            on_build=built.append,
+        )
     write_new(out, data.decode(), 0o600)
     if invocation.output.json:
-        invocation.output.object({"file": str(out), "objects": len(keys), "bytes": len(data)})
+        tree = {"built": bool(built), "reason": built[0] if built else None}
+        invocation.output.object({"file": str(out), "objects": len(keys), "bytes": len(data), "tree": tree})
     else:
-        invocation.output.lines([f"proof    {out}", f"objects  {len(keys)}"])
+        lines = [f"proof    {out}", f"objects  {len(keys)}"]
+        invocation.output.lines(
+            [
+                *lines,
+                *(f"tree     built from all rows: {reason} (the next proof is quick)" for reason in built),
+            ]
+        )
     return 0
 
 

@@ -6,10 +6,10 @@ Source: RFC 9162 sections 2.1.1 (tree hash) and 2.1.3 (inclusion proofs), with S
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["EMPTY_ROOT", "Proofs", "Tree", "leaf_hash", "node_hash", "root_from_proof"]
+__all__ = ["EMPTY_ROOT", "Tree", "leaf_hash", "node_hash", "root_from_proof"]
 
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
@@ -50,82 +50,6 @@ class Tree:
         for peak in reversed(others):
             found = node_hash(peak, found)
         return found
-
-
-class Proofs:
-    """Collects the inclusion proofs of chosen leaves in one pass over all of them.
-
-    Args:
-        chosen: Indices, counting from 0.
-        size: Number of leaves of the whole tree.
-
-    Raises:
-        ValueError: An index is not in the tree.
-    """
-
-    def __init__(self, chosen: Iterable[int], size: int) -> None:
-        self._chosen = sorted(set(chosen))
-        if self._chosen and not 0 <= self._chosen[0] <= self._chosen[-1] < size:
-            raise ValueError("a leaf is not in the tree")
-        self._size = size
-        self._next = 0
-        self._open: list[_Range] = []
-        # Every subtree whose root some proof needs, by its first leaf and its size.
-        self._wanted = {span for index in self._chosen for span in _siblings(index, size)}
-        self._found: dict[tuple[int, int], bytes] = {}
-
-    def add(self, leaf: bytes) -> None:
-        """Give the next leaf."""
-        span, found = (self._next, 1), leaf_hash(leaf)
-        self._next += 1
-        self._keep(span, found)
-        # Complete subtrees of a power of two are joined as they come; the ragged right edge at the end.
-        while self._open and self._open[-1].count == span[1]:
-            left = self._open.pop()
-            span, found = (left.first, left.count * 2), node_hash(left.root, found)
-            self._keep(span, found)
-        self._open.append(_Range(span[0], span[1], found))
-
-    def paths(self) -> dict[int, list[bytes]]:
-        """Each chosen leaf's path, from the leaf upwards.
-
-        Raises:
-            ValueError: The leaves that were given are not all of the tree.
-        """
-        if self._next != self._size:
-            raise ValueError("leaves are missing")
-        if self._open:
-            *others, last = self._open
-            first, count, found = last.first, last.count, last.root
-            for left in reversed(others):
-                first, count, found = left.first, left.count + count, node_hash(left.root, found)
-                self._keep((first, count), found)
-        return {index: [self._found[span] for span in _siblings(index, self._size)] for index in self._chosen}
-
-    def _keep(self, span: tuple[int, int], root: bytes) -> None:
-        if span in self._wanted:
-            self._found[span] = root
-
-
-class _Range:
-    __slots__ = ("count", "first", "root")
-
-    def __init__(self, first: int, count: int, root: bytes) -> None:
-        self.first, self.count, self.root = first, count, root
-
-
-def _siblings(index: int, size: int) -> list[tuple[int, int]]:
-    """The subtrees beside the way from a leaf to the root, lowest first: RFC 9162 section 2.1.3.1."""
-    first, found = 0, []
-    while size > 1:
-        left = 1 << (size - 1).bit_length() - 1
-        if index < first + left:
-            found.append((first + left, size - left))
-            size = left
-        else:
-            found.append((first, left))
-            first, size = first + left, size - left
-    return found[::-1]
 
 
 def root_from_proof(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:

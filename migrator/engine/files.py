@@ -34,6 +34,11 @@ class WaveFiles:
         return self.folder / "ledger.sqlite"
 
     @property
+    def tree(self) -> Path:
+        """The tree over the rows as evidence last sealed them; a cache."""
+        return self.folder / "evidence.tree"
+
+    @property
     def lock(self) -> Path:
         """The lock file."""
         return self.folder / "lock"

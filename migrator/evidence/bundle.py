@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final
 
 from migrator.core.canonical import encode
 from migrator.core.commitments import FIELDS, Salts
-from migrator.core.merkle import Tree
 from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
+from migrator.core.tiles import TiledTree
 from migrator.errors import UsageError
 from migrator.evidence.checkpoint import seal_checkpoint
 from migrator.evidence.dsse import seal_statement, statement
@@ -31,6 +31,7 @@ from migrator.evidence.facts import (
     transfer_predicate,
     verification_predicate,
 )
+from migrator.evidence.kept_tree import keep_tree
 from migrator.evidence.rows import ManifestRow, manifest_rows
 from migrator.evidence.signers import ED25519, Signer, keys_document
 from migrator.ledger.ledger import Ledger
@@ -88,6 +89,7 @@ def write_bundle(
     inventory: Inventory | None = None,
     opened: Collection[str] = (),
     stamp: Callable[[bytes], bytes | None] | None = None,
+    kept: Path | None = None,
     on_row: Callable[[int], None] = lambda _row: None,
 ) -> Bundle:
     """Write the evidence of a wave.
@@ -104,6 +106,7 @@ def write_bundle(
         opened: Fields to open for every row; everything else stays closed.
         stamp: Given the bytes of the transfer statement's file, gives a time-stamp over them, or None for no
             time-stamp; what it raises leaves no bundle.
+        kept: File to keep the tree in, so that proofs need not read every row again.
         on_row: Told of every thousandth row.
 
     Raises:
@@ -122,7 +125,8 @@ def write_bundle(
         tree, tally = _write_rows(writer, rows, opened, on_row)
         root = tree.root()
         keys = [signer.public for signer in signers]
-        writer.write("checkpoint.txt", seal_checkpoint(plan.id, tree.size, root, signers))
+        checkpoint = seal_checkpoint(plan.id, tree.size, root, signers)
+        writer.write("checkpoint.txt", checkpoint)
         writer.write("plan.toml", plan_bytes)
         writer.write("gate.json", encode(gate) + b"\n")
         for name, document in sorted((derogations or {}).items()):
@@ -147,6 +151,8 @@ def write_bundle(
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+    if kept is not None:
+        keep_tree(kept, head=ledger.head, checkpoint=checkpoint, tree=tree)
     return Bundle(folder=into, root=root, rows=tree.size, states=dict(tally.states), weakest=tally.weakest)
 
 
@@ -183,8 +189,8 @@ def _write_rows(
     rows: Any,
     opened: Collection[str],
     on_row: Callable[[int], None],
-) -> tuple[Tree, Tally]:
-    tree, tally, digest = Tree(), Tally(), hashlib.sha256()
+) -> tuple[TiledTree, Tally]:
+    tree, tally, digest = TiledTree(), Tally(), hashlib.sha256()
     chosen = frozenset(opened)
     with ExitStack() as stack:
         manifest = stack.enter_context(_create(writer.folder / "manifest.jsonl"))

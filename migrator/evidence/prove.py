@@ -5,20 +5,25 @@ Source: the section "Proofs" of ``migrator/docs/evidence-format.md``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 from migrator.core.canonical import encode
 from migrator.core.commitments import FIELDS, Salts
-from migrator.core.merkle import Proofs, Tree, root_from_proof
+from migrator.core.merkle import root_from_proof
 from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
+from migrator.core.tiles import BLOCK, Level, TiledTree, paths_through
 from migrator.errors import EvidenceInvalid, NothingThere, UsageError
 from migrator.evidence.bundle import opening
 from migrator.evidence.checkpoint import read_checkpoint, seal_checkpoint
+from migrator.evidence.kept_tree import keep_tree, levels_in_memory, open_tree
 from migrator.evidence.manifest_reader import MAX_ROW, ReadRow, check_opening, read_row
-from migrator.evidence.rows import manifest_rows
+from migrator.evidence.rows import ManifestRow, manifest_rows
 from migrator.evidence.signers import ED25519, PublicKey, Signer, keys_document, read_keys
 from migrator.ledger.ledger import Ledger
 
@@ -55,7 +60,14 @@ class Proof:
 
 
 def write_proof(
-    ledger: Ledger, plan: Plan, keys: Sequence[str], opened: Collection[str], *, signers: Sequence[Signer]
+    ledger: Ledger,
+    plan: Plan,
+    keys: Sequence[str],
+    opened: Collection[str],
+    *,
+    signers: Sequence[Signer],
+    kept: Path | None = None,
+    on_build: Callable[[str], None] = lambda _reason: None,
 ) -> bytes:
     """Prove what became of some source keys.
 
@@ -65,6 +77,9 @@ def write_proof(
         keys: Source keys.
         opened: Fields to show.
         signers: As for the bundle of the same ledger, so that both have the same checkpoint.
+        kept: Where ``write_bundle`` kept the tree. If it is there, of this state of the ledger and signed by the same
+            keys, only the rows of blocks with a chosen object are read; else every row is, and the tree is kept.
+        on_build: Told why every row must be read.
 
     Raises:
         NothingThere: A key is not in the wave.
@@ -84,32 +99,104 @@ def write_proof(
         if row is None:
             raise NothingThere(f"the wave has no object {key!r}", hint="name the key as 'havre ls' shows it")
         chosen.add(row.row)
-    size = int(ledger.meta("sealed_rows"))
-    tree, proofs = Tree(), Proofs((row - 1 for row in chosen), size)
-    salts = Salts(ledger.meta("evidence_key"), ledger.head)
-    names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))
-    shown = []
-    for each in manifest_rows(ledger, names, salts, mode=plan.mode, recipients=len(plan.recipients)):
-        tree.add(each.line)
-        proofs.add(each.line)
-        if each.row in chosen:
-            shown.append((each.row, each.line, opening(each, opened)))
-    paths = proofs.paths()
+    source = _Rows(ledger, plan)
+    with ExitStack() as stack:
+        shown = None
+        try:
+            if kept is not None:
+                file = stack.enter_context(kept.open("rb"))
+                size = int(ledger.meta("sealed_rows"))
+                tree = open_tree(file, head=ledger.head, wave_id=plan.id, size=size, signers=signers)
+                text = tree.text
+                shown = _shown(source, sorted(chosen), opened, tree.levels, tree.checkpoint.root)
+        except FileNotFoundError:
+            on_build("none was kept")
+        except (EvidenceInvalid, OSError) as error:
+            on_build(error.message if isinstance(error, EvidenceInvalid) else "it cannot be read")
+    if shown is None:
+        text, shown = _build(source, sorted(chosen), opened, signers, kept)
     document = {
         "format": FORMAT,
-        "checkpoint": seal_checkpoint(plan.id, tree.size, tree.root(), signers).decode(),
+        "checkpoint": text.decode(),
         "keys": keys_document([signer.public for signer in signers])["keys"],
-        "rows": [
-            {
-                "commitments": known["commitments"],
-                "line": line.decode(),
-                "opened": known["opened"],
-                "path": [node.hex() for node in paths[row - 1]],
-            }
-            for row, line, known in shown
-        ],
+        "rows": shown,
     }
     return encode(document) + b"\n"
+
+
+class _Rows:
+    """The rows of a ledger, all or some."""
+
+    def __init__(self, ledger: Ledger, plan: Plan) -> None:
+        self.ledger, self.plan = ledger, plan
+        self._salts = Salts(ledger.meta("evidence_key"), ledger.head)
+        self._names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))
+        self._recipients = len(plan.recipients)
+
+    def all(self) -> Iterator[ManifestRow]:
+        return manifest_rows(
+            self.ledger, self._names, self._salts, mode=self.plan.mode, recipients=self._recipients
+        )
+
+    def block(self, number: int) -> list[ManifestRow]:
+        first = number * BLOCK + 1
+        return list(
+            manifest_rows(
+                self.ledger,
+                self._names,
+                self._salts,
+                mode=self.plan.mode,
+                recipients=self._recipients,
+                first=first,
+                last=first + BLOCK - 1,
+            )
+        )
+
+
+def _build(
+    source: _Rows,
+    chosen: Sequence[int],
+    opened: Collection[str],
+    signers: Sequence[Signer],
+    kept: Path | None,
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """A new checkpoint, and what it proves of the chosen rows, from every row of the ledger."""
+    tree = TiledTree()
+    for row in source.all():
+        tree.add(row.line)
+    root = tree.root()
+    text = seal_checkpoint(source.plan.id, tree.size, root, signers)
+    if kept is not None:
+        keep_tree(kept, head=source.ledger.head, checkpoint=text, tree=tree)
+    return text, _shown(source, chosen, opened, levels_in_memory(tree), root)
+
+
+def _shown(
+    source: _Rows, chosen: Sequence[int], opened: Collection[str], levels: Sequence[Level], root: bytes
+) -> list[dict[str, Any]]:
+    """The proof's entry of each chosen row.
+
+    Raises:
+        EvidenceInvalid: The rows of the ledger do not lead to the root by these levels.
+    """
+    found = []
+    for number, group in groupby(chosen, key=lambda row: (row - 1) // BLOCK):
+        rows = source.block(number)
+        places = [(row - 1) % BLOCK for row in group]
+        paths = paths_through(number, [row.line for row in rows], places, levels, root)
+        if paths is None:
+            raise EvidenceInvalid("it does not fit the rows of the ledger")
+        for place, path in zip(places, paths, strict=True):
+            known = opening(rows[place], opened)
+            found.append(
+                {
+                    "commitments": known["commitments"],
+                    "line": rows[place].line.decode(),
+                    "opened": known["opened"],
+                    "path": [node.hex() for node in path],
+                }
+            )
+    return found
 
 
 def check_proof(document: Any, trusted: Sequence[PublicKey]) -> Proof:

@@ -20,9 +20,12 @@ __all__ = ["ManifestRow", "manifest_rows"]
 _ROWS: Final = (
     "SELECT o.row, o.key, o.source_version, o.source_etag, o.size, o.plaintext_sha256, o.target_version, "
     "o.target_etag, o.stored_size, o.ciphertext_sha256, o.reason, o.state, o.level, o.settled_ms, u.header_sha256 "
-    "FROM objects o LEFT JOIN uploads u ON u.row=o.row ORDER BY o.row"
+    "FROM objects o LEFT JOIN uploads u ON u.row=o.row WHERE o.row BETWEEN ? AND ? ORDER BY o.row"
 )
-_PARTS: Final = "SELECT row, size, ciphertext_sha256 FROM parts ORDER BY row, number"
+_PARTS: Final = (
+    "SELECT row, size, ciphertext_sha256 FROM parts WHERE row BETWEEN ? AND ? ORDER BY row, number"
+)
+_LAST: Final = 2**53
 _PROVEN: Final = frozenset({State.VERIFIED, State.SKIPPED})
 _WORDS: Final = {state: state.word for state in State} | {State.READY: "planned", State.OPEN: "planned"}
 
@@ -52,11 +55,18 @@ class ManifestRow(NamedTuple):
 
 
 def manifest_rows(
-    ledger: Ledger, names: TargetNames, salts: Salts, *, mode: Mode, recipients: int
+    ledger: Ledger,
+    names: TargetNames,
+    salts: Salts,
+    *,
+    mode: Mode,
+    recipients: int,
+    first: int = 1,
+    last: int = _LAST,
 ) -> Iterator[ManifestRow]:
-    """Every row of a ledger, in order, in memory that does not grow with their number."""
-    parts = _PartsByRow(ledger)
-    for values in ledger.query(_ROWS):
+    """The rows of a ledger from ``first`` to ``last``, in order, in memory that does not grow with their number."""
+    parts = _PartsByRow(ledger, first, last)
+    for values in ledger.query(_ROWS, (first, last)):
         row, state, at = values[0], State(values[11]), values[13]
         # What was verified once and then found otherwise keeps no level.
         level = values[12] if state in _PROVEN else None
@@ -116,8 +126,8 @@ def _hex(digest: bytes | None) -> str | None:
 class _PartsByRow:
     """The parts of rows that are asked for in rising order, read in one pass."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._parts = ledger.query(_PARTS)
+    def __init__(self, ledger: Ledger, first: int, last: int) -> None:
+        self._parts = ledger.query(_PARTS, (first, last))
         self._next = next(self._parts, None)
 
     def of(self, row: int) -> list[list[Any]]:

@@ -95,6 +95,7 @@ def bundle_of(
     opened: Sequence[str] = (),
     name: str = "bundle",
     stamp: Callable[[bytes], bytes | None] | None = None,
+    kept: Path | None = None,
 ) -> Path:
     """A bundle of a finished ledger below `root`."""
     path = root / "ledger.sqlite"
@@ -112,6 +113,7 @@ def bundle_of(
             derogations={"one.json": b'{"who":"dpo"}\n'},
             opened=opened,
             stamp=stamp,
+            kept=kept,
         ).folder
     finally:
         ledger.close()

@@ -8,14 +8,16 @@ from base64 import b64decode
 
 import pytest
 
+from migrator.core import events as e
 from migrator.core.commitments import FIELDS
 from migrator.errors import EvidenceInvalid, NothingThere, UsageError
 from migrator.evidence.check import check_bundle
 from migrator.evidence.manifest_reader import openings_of
 from migrator.evidence.prove import check_proof, write_proof
 from migrator.evidence.signers import PublicKey
+from migrator.ledger.ledger import Ledger
 from support.evidence import NOW, bundle_of, open_ledger, signers, wave_plan
-from support.ledgers import listed, new_ledger
+from support.ledgers import DIGEST, WAVE, listed, new_ledger
 
 
 def publics(signing):
@@ -219,6 +221,85 @@ def test_an_incomplete_inventory_proves_nothing(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {
         f"ledger.sqlite{end}" for end in ("", "-wal", "-shm")
     }
+
+
+def test_a_proof_by_a_kept_tree_is_the_proof_from_all_rows(tmp_path):
+    """The tree that sealing kept gives the same bytes as all rows, and reads no row of another block."""
+    signing = signers("ed25519", "ml-dsa-65")
+    kept = tmp_path / "evidence.tree"
+    bundle_of(tmp_path, signing, rows=600, kept=kept)
+    assert kept.stat().st_mode & 0o077 == 0
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    for number in (1, 256, 257, 594, 600):
+        keys, built = [ledger.row(number).key], []
+        by_tree = write_proof(
+            ledger,
+            wave_plan(),
+            keys,
+            ["source_key", "parts"],
+            signers=signing,
+            kept=kept,
+            on_build=built.append,
+        )
+        assert built == []
+        assert by_tree == write_proof(ledger, wave_plan(), keys, ["source_key", "parts"], signers=signing)
+        assert check_proof(json.loads(by_tree), publics(signing)).rows[0].row.row == number
+    many = [ledger.row(number).key for number in (1, 2, 300, 600)]
+    data = write_proof(ledger, wave_plan(), many, ["source_key"], signers=signing, kept=kept)
+    assert [each.row.row for each in check_proof(json.loads(data), publics(signing)).rows] == [1, 2, 300, 600]
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "what", ["moved on", "other keys", "gone", "cut off", "a hash", "the checkpoint", "empty"]
+)
+def test_a_kept_tree_that_does_not_fit_is_built_anew(tmp_path, what):
+    """Whatever is wrong with a kept tree, the proof is that of all rows, the reason is told, and the next is quick."""
+    signing = signers()
+    kept = tmp_path / "evidence.tree"
+    bundle_of(tmp_path, signing, rows=600, kept=kept)
+    right = kept.read_bytes()
+    if what == "moved on":
+        ledger = Ledger.open(tmp_path / "ledger.sqlite", wave_id=WAVE, plan_digest=DIGEST)
+        ledger.append([e.EpochRaised(2)])
+        ledger.close()
+    elif what == "other keys":
+        signing = signers()
+    elif what == "gone":
+        kept.unlink()
+    else:
+        kept.write_bytes(
+            {
+                "cut off": right[:-1],
+                "a hash": right[:-90] + bytes(3) + right[-87:],
+                "the checkpoint": right.replace(b"600", b"601"),
+                "empty": b"",
+            }[what]
+        )
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    keys, built = [ledger.row(7).key], []
+
+    def proof(**more):
+        return write_proof(ledger, wave_plan(), keys, ["source_key"], signers=signing, **more)
+
+    assert proof(kept=kept, on_build=built.append) == proof()
+    assert len(built) == 1
+    assert proof(kept=kept, on_build=built.append) == proof()
+    assert len(built) == 1
+    ledger.close()
+
+
+def test_a_kept_tree_tells_nothing_of_an_object(tmp_path):
+    """No key, digest or secret stands in it, and it is the same bytes again."""
+    signing = signers()
+    bundle_of(tmp_path, signing, kept=tmp_path / "one")
+    bundle_of(tmp_path, signing, name="again", kept=tmp_path / "two")
+    content = (tmp_path / "one").read_bytes()
+    assert content == (tmp_path / "two").read_bytes()
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    secrets = [ledger.meta("evidence_key"), *(row.key.encode() for row in ledger.rows("1"))]
+    assert [secret for secret in secrets if secret in content or secret.hex().encode() in content] == []
+    ledger.close()
 
 
 def test_a_proof_that_was_changed_does_not_hold(tmp_path):

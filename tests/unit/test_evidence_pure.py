@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from migrator.core.canonical import MAX_INTEGER, decode, encode
 from migrator.core.commitments import FIELDS, Salts, commit, fields_digest, row_commitments
-from migrator.core.merkle import EMPTY_ROOT, Proofs, Tree, leaf_hash, node_hash, root_from_proof
+from migrator.core.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash, root_from_proof
+from migrator.core.tiles import BLOCK, TiledTree, block_path, block_root, paths_through, split, widths
 from migrator.errors import EvidenceInvalid
 
 LEAVES = [
@@ -88,18 +89,44 @@ def test_roots_are_those_of_certificate_transparency(count):
     assert tree.root().hex() == ROOTS[count - 1]
 
 
-@given(st.integers(0, 70), st.data())
+def path_by_the_letter(index: int, leaves: list[bytes]) -> list[bytes]:
+    """The inclusion proof, by the letter of RFC 9162 section 2.1.3.1."""
+    if len(leaves) == 1:
+        return []
+    left = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < left:
+        return [*path_by_the_letter(index, leaves[:left]), tree_of(leaves[left:])]
+    return [*path_by_the_letter(index - left, leaves[left:]), tree_of(leaves[:left])]
+
+
+def tiled(leaves):
+    """A tree in blocks over these leaves, and its levels as something reads them."""
+    tree = TiledTree()
+    for leaf in leaves:
+        tree.add(leaf)
+    step = BLOCK * 32
+    levels = [
+        lambda block, nodes=nodes: split(nodes[block * step : (block + 1) * step]) for nodes in tree.levels()
+    ]
+    return tree, levels
+
+
+def proven(index, leaves, levels, root):
+    block, place = divmod(index, BLOCK)
+    found = paths_through(block, leaves[block * BLOCK : (block + 1) * BLOCK], [place], levels, root)
+    return None if found is None else found[0]
+
+
+@given(st.integers(1, 70), st.data())
 def test_every_leaf_has_a_proof_and_no_other(size, data):
     """A proof leads to the root from its own leaf, index and size, and from no other."""
     leaves = [b"leaf %d" % number for number in range(size)]
-    tree, chosen = Tree(), sorted(data.draw(st.sets(st.integers(0, max(size - 1, 0))))) if size else []
-    proofs = Proofs(chosen, size)
-    for leaf in leaves:
-        tree.add(leaf)
-        proofs.add(leaf)
+    tree, levels = tiled(leaves)
     root = tree.root()
     assert root == tree_of(leaves)
-    for index, path in proofs.paths().items():
+    for index in data.draw(st.sets(st.integers(0, size - 1), max_size=8)):
+        path = proven(index, leaves, levels, root)
+        assert path == path_by_the_letter(index, leaves)
         assert root_from_proof(leaves[index], index, size, path) == root
         assert root_from_proof(b"other", index, size, path) != root
         assert root_from_proof(leaves[index], size, size, path) is None
@@ -109,14 +136,44 @@ def test_every_leaf_has_a_proof_and_no_other(size, data):
             assert root_from_proof(leaves[index], index, size, [bytes(32), *path[1:]]) != root
 
 
-def test_a_proof_needs_all_leaves():
-    """Paths cannot be told before every leaf was given, nor of leaves outside of the tree."""
-    proofs = Proofs([0], 3)
-    proofs.add(b"one")
-    with pytest.raises(ValueError, match="missing"):
-        proofs.paths()
-    with pytest.raises(ValueError, match="not in the tree"):
-        Proofs([3], 3)
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 511, 512, 513, 769, 65_535, 65_536, 65_537, 65_800])
+def test_blocks_make_the_tree_of_the_rfc(size):
+    """At the edges of blocks and of their levels root, widths and proofs are those of a tree without blocks."""
+    leaves = [b"%d" % number for number in range(size)]
+    whole = Tree()
+    for leaf in leaves:
+        whole.add(leaf)
+    tree, levels = tiled(leaves)
+    root = whole.root()
+    assert tree.root() == root
+    assert [len(nodes) // 32 for nodes in tree.levels()] == widths(size)
+    for index in {0, size // 2, max(size - 257, 0), size - 1}:
+        assert root_from_proof(leaves[index], index, size, proven(index, leaves, levels, root)) == root
+
+
+def test_what_does_not_lead_to_the_root_proves_nothing():
+    """Another leaf, another hash of a level, another root, a level too few and a leaf that is not there."""
+    leaves = [b"%d" % number for number in range(600)]
+    tree, levels = tiled(leaves)
+    root = tree.root()
+    assert proven(300, leaves, levels, root) is not None
+    assert proven(300, [*leaves[:300], b"x", *leaves[301:]], levels, root) is None
+    assert proven(300, [*leaves[:301], b"x", *leaves[302:]], levels, root) is None
+    assert proven(300, leaves, [lambda _: [bytes(32)] * 3, levels[1]], root) is None
+    assert proven(300, leaves, levels, bytes(32)) is None
+    assert proven(300, leaves, levels[:1], root) is None
+    assert proven(300, leaves, [lambda _: [], levels[1]], root) is None
+    assert paths_through(1, leaves[256:290], [4], levels, root) is None
+    assert paths_through(1, [], [4], levels, root) is None
+
+
+def test_an_empty_tree_has_no_blocks():
+    """No leaves: the root that RFC 9162 gives them, no level, and nothing to prove."""
+    assert (TiledTree().root(), TiledTree().levels(), widths(0)) == (EMPTY_ROOT, [], [])
+    with pytest.raises(ValueError, match="empty"):
+        block_root([])
+    with pytest.raises(IndexError):
+        block_path([bytes(32)], 1)
 
 
 def test_commitments_are_as_the_format_says():
