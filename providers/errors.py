@@ -13,6 +13,7 @@ StoreError                  retry
  +-- Throttled              later      429, 503 SlowDown, ServerBusy
  +-- Unavailable            later      5xx, time-outs, cut connections
  +-- Exhausted              spent      was temporary; the retries are used up
+ +-- Damaged                never      what is stored does not open, or not to what it should
  +-- KeyRefused             never      the store cannot hold this key
  +-- Unsupported            never      the store lacks the capability
  +-- LocalStorageFull       stop       no space left on the device (filesystem stores)
@@ -33,6 +34,7 @@ __all__ = [
     "ChecksumRefused",
     "ConditionFailed",
     "ConfigInvalid",
+    "Damaged",
     "Exhausted",
     "KeyRefused",
     "LocalStorageFull",
@@ -194,6 +196,13 @@ class Exhausted(StoreError):
     exit_code = 5
     retry = Retry.SPENT
     default_hint = "run the same command again later; it carries on where it stopped"
+
+
+class Damaged(StoreError):
+    """What is stored does not open, or opens to something else than it should; reading again gives the same."""
+
+    code = "damaged"
+    exit_code = 4
 
 
 class KeyRefused(StoreError):

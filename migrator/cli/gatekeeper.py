@@ -156,7 +156,9 @@ def ask_again(
         short = save_verdict(files, verdict.to_dict(), refused=refused)
     if refused:
         raise refusal(verdict)
-    if str(verdict.outcome) != plan.gate:
+    if plan.restores is not None:
+        invocation.output.say(f"the gate says {verdict.outcome}, {verdict.caveat()}")
+    elif str(verdict.outcome) != plan.gate:
         invocation.output.say(
             f"the gate now says {verdict.outcome}, {verdict.caveat()}; the plan has {plan.gate}"
         )

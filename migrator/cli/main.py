@@ -26,10 +26,10 @@ _SECTIONS: Final = {
     "The move": {
         "migrate": "migrator.cli.verb_migrate:migrate",
         "status": "migrator.cli.verb_status:status",
-        "verify": "migrator.cli.verb_again:verify",
+        "verify": "migrator.cli.verb_verify:verify",
     },
     "The way back": {
-        "restore": "migrator.cli.verb_again:restore",
+        "restore": "migrator.cli.verb_restore:restore",
     },
     "The papers": {
         "evidence": "migrator.cli.verb_evidence:evidence",

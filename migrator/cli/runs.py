@@ -148,6 +148,7 @@ def execute(
     identity_paths: Sequence[Path],
     passphrase_env: str | None,
     needs_identity: Callable[[Plan], bool],
+    own: WaveFiles | None = None,
 ) -> int:
     """Run the engine on a wave, show it, and report how it ended.
 
@@ -161,6 +162,7 @@ def execute(
         identity_paths: What ``--identity`` named.
         passphrase_env: What ``--passphrase-env`` named.
         needs_identity: Whether the run cannot do without a private key.
+        own: Where the run keeps its own ledger, if that is not the wave's.
 
     Returns:
         The exit code of the report.
@@ -198,7 +200,7 @@ def execute(
                 on_event=output.event if output.json else None,
             )
         )
-    _tell(invocation, files, report, action=action, again=again)
+    _tell(invocation, own or files, report, action=action, again=again)
     return report.exit_code
 
 
@@ -218,7 +220,7 @@ def _tell(
 ) -> None:
     output = invocation.output
     problems: Sequence[dict[str, Any]] = report.problems
-    if output.names and problems and action == "moved":
+    if output.names and problems and action != "verified":
         from migrator.engine.status import problems as named_problems  # noqa: PLC0415 - only on request
 
         problems = named_problems(files, names=True, limit=len(problems)) or problems

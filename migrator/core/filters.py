@@ -23,7 +23,7 @@ from migrator.errors import PlanInvalid
 
 __all__ = ["Filters", "Rule"]
 
-_MAX_GLOB: Final = 1024
+_MAX_GLOB: Final = 4096
 _MAX_SHOWN: Final = 80
 _TOKEN: Final = re.compile(r"\*+|\[[^\]]*\]|\{\{|\\.|.", re.DOTALL)
 _PIECES: Final = {"*": "[^/]*", "**": ".*", "?": "[^/]", "{": "(?:", "}": ")"}

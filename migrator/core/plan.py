@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeVar
 
+from migrator.core.earlier import Earlier, read_earlier
 from migrator.core.filters import Filters
 from migrator.core.gate_record import GateRecord, read_gate_record
 from migrator.core.modes import DatasetClass, Mode, Names
@@ -82,6 +83,7 @@ class Plan:
         created_at: When the plan was made.
         estimate: What was counted then.
         probe: What the target was seen to do, if it was probed.
+        restores: The earlier wave that this one brings back, if it is a restore.
     """
 
     wave: str
@@ -103,6 +105,7 @@ class Plan:
     created_at: datetime | None = None
     estimate: Estimate | None = None
     probe: ProbeQuote | None = None
+    restores: Earlier | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.wave):
@@ -140,7 +143,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 (hexadecimal) over what must not change once a ledger exists."""
-        fixed = {
+        fixed: dict[str, Any] = {
             "format": FORMAT,
             "wave": self.wave,
             "id": self.id,
@@ -155,6 +158,8 @@ class Plan:
             "include_own": self.include_own,
             "filters": [list(pair) for pair in self.filters],
         }
+        if self.restores is not None:
+            fixed["restores"] = self.restores.to_dict()
         text = json.dumps(fixed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -194,6 +199,8 @@ class Plan:
                 data["estimate"]["largest"] = self.estimate.largest
         if self.probe is not None:
             data["probe"] = {"probed_at": self.probe.probed_at, "digest": self.probe.digest}
+        if self.restores is not None:
+            data["restores"] = self.restores.to_dict()
         return data
 
 
@@ -201,7 +208,7 @@ _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "format": int, "wave": str, "id": str, "class": str, "mode": str, "source": str, "target": str,
     "recipients": list, "identity": str, "names": str, "clear_attributes": bool, "tags": bool,
     "include_own": bool, "filters": list, "gate": str, "gate_record": dict, "canary": str, "created_at": datetime, "estimate": dict,
-    "probe": dict,
+    "probe": dict, "restores": dict,
 }  # fmt: skip
 _REQUIRED: Final = ("format", "wave", "id", "class", "mode", "source", "target")
 
@@ -309,5 +316,6 @@ _TABLES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "gate_record": read_gate_record,
     "estimate": _estimate,
     "probe": _probe,
+    "restores": read_earlier,
 }
 """Tables of the wave file and what reads each."""

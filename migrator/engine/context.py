@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from migrator.core.modes import Mode
 from migrator.core.names import TargetNames
@@ -17,36 +15,15 @@ from migrator.engine.progress import Progress
 from migrator.engine.roots import Roots
 from migrator.engine.settings import Settings
 from migrator.envelope.keys import Identity, Recipient
-from migrator.errors import IntegrityError
-from migrator.ledger.rows import Listed, Row
+from migrator.ledger.rows import Row
 from migrator.ledger.writer import LedgerWriter
 from providers.layers.bandwidth import Bandwidth
-from providers.model import Attributes, Key, ObjectMeta
+from providers.model import Key, ObjectMeta
 from providers.store import ObjectStore
 
-__all__ = ["Context", "Record", "Stop"]
+__all__ = ["Context", "Stop"]
 
 _MAX_TROUBLES = 100
-
-
-class Record(Protocol):
-    """What an earlier wave knows of the objects that this one moves back."""
-
-    def candidates(self) -> Iterator[Listed]:
-        """The objects to move, instead of a listing of the source."""
-        ...
-
-    def target_name(self, key: str) -> str:
-        """Where a source key goes."""
-        ...
-
-    def plaintext_sha256(self, key: str) -> bytes | None:
-        """What the object's plain bytes hash to, if that is known."""
-        ...
-
-    def attributes(self, key: str) -> Attributes | None:
-        """What surrounded the object before it was sealed."""
-        ...
 
 
 class Stop:
@@ -95,7 +72,6 @@ class Context:
     fit: AttributeFit
     sample_seed: bytes = b""
     skew: float = 0.0
-    record: Record | None = None
     consecutive_failures: int = 0
     opened_any: bool = False
     troubles: dict[int, str] = field(default_factory=dict)
@@ -114,19 +90,7 @@ class Context:
 
     def target_key(self, row: Row) -> Key:
         """Where the row's object goes."""
-        return Key(self.names.target(row.key) if self.record is None else self.record.target_name(row.key))
-
-    def check_plain(self, row: Row, digest: bytes | None) -> None:
-        """Hold an object's plain bytes against what an earlier wave recorded of them, before they are published.
-
-        Raises:
-            IntegrityError: They differ.
-        """
-        if self.record is None or digest is None:
-            return
-        recorded = self.record.plaintext_sha256(row.key)
-        if recorded is not None and recorded != digest:
-            raise IntegrityError("the object does not open to what the wave recorded when it was sent")
+        return Key(self.names.target(row.key))
 
     def attempt(self, row: Row) -> str:
         """The token of the row's current generation."""

@@ -44,11 +44,9 @@ def take_inventory(context: Context) -> None:
     if known:
         context.writer.commit(InventoryRestarted(known))
     rows, size = 0, 0
-    clashing = context.record is None and can_clash(
-        context.mode, context.plan.names, context.target.capabilities
-    )
+    clashing = can_clash(context.mode, context.plan.names, context.target.capabilities)
     with Clashes(context.names, context.target.capabilities) as clashes:
-        for page in _pages(_candidates(context)):
+        for page in _pages(candidates(context.plan, context.source, context.target, context.names)):
             if context.stop:
                 raise Interrupted("stopped while listing the source")
             first = rows + 1
@@ -70,12 +68,6 @@ def take_inventory(context: Context) -> None:
     context.writer.commit(ManifestSealed(rows, size))
 
 
-def _candidates(context: Context) -> Iterator[Listed]:
-    if context.record is not None:
-        return context.record.candidates()
-    return candidates(context.plan, context.source, context.target, context.names)
-
-
 def _pages(items: Iterator[Listed]) -> Iterator[list[Listed]]:
     while page := list(islice(items, _PAGE)):
         yield page
@@ -83,7 +75,7 @@ def _pages(items: Iterator[Listed]) -> Iterator[list[Listed]]:
 
 def _look_at_target(context: Context) -> None:
     """Mark the rows whose target key is taken already."""
-    if context.plan.names is Names.KEYED or context.record is not None:
+    if context.plan.names is Names.KEYED:
         return  # a keyed name does not lead back to a row; the fence or a HEAD finds what stands there
     taken: list[tuple[int, str]] = []
     statement = "UPDATE objects SET seen_at_target=1 WHERE key_hash=? AND key=? AND state=0"

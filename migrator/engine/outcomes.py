@@ -9,7 +9,7 @@ from migrator.engine.settle import TargetTaken
 from migrator.envelope.errors import EnvelopeError, NoMatch
 from migrator.errors import CapabilityMissing, IntegrityError, SourceDrift
 from migrator.ledger.rows import Row
-from providers.errors import Exhausted, Retry, StoreError, Truncated, UploadLost
+from providers.errors import Damaged, Exhausted, Retry, StoreError, Truncated, UploadLost
 
 __all__ = ["Verdict", "judge"]
 
@@ -46,7 +46,7 @@ def judge(row: Row, error: BaseException, *, opened_any: bool) -> Verdict | None
             )
         case NoMatch() if not opened_any:
             return Verdict(None, None, stop=True)
-        case EnvelopeError():
+        case EnvelopeError() | Damaged():
             return Verdict("rejected", ObjectRejected(row.row, f"source: {error.message}"))
         case Exhausted() if isinstance(error.__cause__, Truncated):
             return Verdict("failed", ObjectFailed(row.row, "ended early: fewer bytes arrived than announced"))

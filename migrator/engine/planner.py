@@ -23,7 +23,7 @@ from migrator.envelope.keys import Identity, Recipient
 from migrator.errors import CapabilityMissing, UsageError
 from providers.store import ObjectStore
 
-__all__ = ["KeysRefused", "PlanRequest", "PlanResult", "make_plan"]
+__all__ = ["KeysRefused", "PlanRequest", "PlanResult", "make_plan", "refuse_nested"]
 
 _SHOWN: Final = 1000
 _CANARY: Final = b"havre canary, 32 bytes of nothing"[:32]
@@ -102,10 +102,7 @@ def make_plan(
             f"names cannot be keyed in mode {request.mode}: nothing sealed could bring them back",
             hint="leave --names out, or use --mode encrypt",
         )
-    if _inside(request.source, request.target) or _inside(request.target, request.source):
-        raise UsageError(
-            "source and target lie inside each other", hint="choose a target outside of the source's prefix"
-        )
+    refuse_nested(request.source, request.target)
     draft = Plan(
         wave=request.wave,
         id=os.urandom(16).hex(),
@@ -272,6 +269,18 @@ def _warnings(request: PlanRequest, plan: Plan, counted: _Counted, existing: int
     if plan.clear_attributes and plan.mode.seals:
         found.append("user metadata and content headers will stand in clear at the target, as you asked")
     return found
+
+
+def refuse_nested(source: str, target: str) -> None:
+    """Make sure that neither location holds the other.
+
+    Raises:
+        UsageError: One does.
+    """
+    if _inside(source, target) or _inside(target, source):
+        raise UsageError(
+            "source and target lie inside each other", hint="choose a target outside of the source's prefix"
+        )
 
 
 def _inside(inner: str, outer: str) -> bool:

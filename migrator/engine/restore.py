@@ -1,223 +1,214 @@
-"""``havre restore``: the way back. What a wave moved is opened, held against what was recorded, and written plain.
+"""``havre restore``: the way back. What a wave moved is opened, held against what was recorded, and written.
 
-A restore is a wave of its own, with its own ledger inside the first one's folder, so that it survives what a
-migration survives. Its objects come from the first wave's ledger, not from a listing: an object that was put among
-them since is not restored. Metadata comes from the book that stands sealed at the target.
+A restore is a wave of its own, ``restore-….toml`` with its ledger in the first one's folder, so that it survives what
+a migration survives and every verb works on it: ``status``, ``verify``, ``evidence``. Its objects come from the first
+wave's ledger, not from a listing. Metadata comes from the book that stands sealed at the target. In plain form nothing
+of ours is left at the destination; in sealed form what is written there is what any wave writes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal
 
-from migrator.core.filters import Filters
-from migrator.core.modes import Mode
-from migrator.core.names import TargetNames
+from migrator.core.earlier import Earlier
+from migrator.core.modes import Mode, Names
 from migrator.core.plan import Plan
-from migrator.engine.book import read_book
 from migrator.engine.context import Stop
 from migrator.engine.files import WaveFiles
+from migrator.engine.opened import OpenedDriver
 from migrator.engine.opening import Opener
+from migrator.engine.planner import refuse_nested
 from migrator.engine.progress import Progress
+from migrator.engine.recipients import write_recipient
+from migrator.engine.recorded import Recorded
 from migrator.engine.report import Report
 from migrator.engine.run import migrate
 from migrator.engine.settings import Settings
-from migrator.envelope.keys import Identity
+from migrator.envelope.keys import Identity, Recipient
 from migrator.errors import NothingThere, UsageError
 from migrator.ledger.ledger import Ledger
-from migrator.ledger.rows import Listed, decode_attributes, encode_attributes
-from providers.model import Attributes, Key
+from providers.store import ObjectStore
 
-__all__ = ["restore"]
+__all__ = ["Return", "plan_return", "restore"]
 
-_PAGE: Final = 1000
 Rules = tuple[tuple[Literal["include", "exclude"], str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A restore that can begin.
+
+    Attributes:
+        plan: The restore as a wave of its own.
+        files: Where it lives.
+        left_out: Objects of the earlier wave that were never moved, so cannot be brought back.
+    """
+
+    plan: Plan
+    files: WaveFiles
+    left_out: int
+
+
+def plan_return(
+    plan: Plan,
+    files: WaveFiles,
+    destination: str,
+    *,
+    recipients: Sequence[Recipient] = (),
+    filters: Rules = (),
+    keys: Sequence[str] = (),
+) -> Return:
+    """Describe the restore of a wave, or find the one that was begun with the same words.
+
+    Args:
+        plan: The wave to bring back.
+        files: Where it lives.
+        destination: Location to write to.
+        recipients: Who may read what is written; plain bytes are written if nobody is named.
+        filters: Globs over the keys at the wave's source.
+        keys: Exact keys at the wave's source, in place of filters.
+
+    Raises:
+        NothingThere: The wave has not run, or has no object of a key that was named.
+        UsageError: It has not come to its end, or cannot be brought back in this form.
+    """
+    if plan.restores is not None:
+        raise UsageError(
+            "this wave file is a restore itself",
+            hint="restore the wave it came from, or plan a wave from where it went",
+        )
+    if not files.ledger.exists():
+        raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
+    refuse_nested(plan.target, destination)
+    rules = (*filters, *_exactly(keys))
+    readers = tuple(sorted(write_recipient(recipient) for recipient in recipients))
+    token = hashlib.sha256(repr((destination, rules, readers)).encode()).hexdigest()[:12]
+    own = WaveFiles(files.folder / f"restore-{token}.toml")
+    ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
+    try:
+        _refuse_unfinished(ledger)
+        for key in keys:
+            row = ledger.by_key(key)
+            if row is None or row.stored_size is None:
+                raise NothingThere(
+                    f"the wave stored no object {key!r}", hint="name the key as 'havre ls --names' shows it"
+                )
+        left_out = int(ledger.one("SELECT count(*) FROM objects WHERE state IN (7, 8)"))
+        earlier = Earlier(wave=plan.wave, id=plan.id, batches=ledger.seq, head=ledger.head.hex())
+    finally:
+        ledger.close()
+    if own.plan_path.exists():
+        return Return(own.load(), own, left_out)
+    back = Plan(
+        wave=f"{plan.wave[:50]}-restore",
+        id=os.urandom(16).hex(),
+        dataset_class=plan.dataset_class,
+        mode=Mode.ENCRYPT if readers else Mode.COPY,
+        source=plan.target,
+        target=destination,
+        recipients=readers,
+        names=_names(plan) if readers else Names.VISIBLE,
+        clear_attributes=plan.clear_attributes and bool(readers),
+        filters=rules,
+        created_at=datetime.now(UTC),
+        restores=earlier,
+    )
+    return Return(back, own, left_out)
 
 
 def restore(
     plan: Plan,
     files: WaveFiles,
+    back: Return,
     opener: Opener,
-    destination: str,
     settings: Settings,
     *,
     identities: tuple[Identity, ...] = (),
     progress: Progress,
     stop: Stop,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-    filters: Rules = (),
+    gate: str | None = None,
 ) -> Report:
-    """Bring what a wave stored back to ``destination``, in plain; the same call resumes.
+    """Bring back what a wave stored; the same call resumes.
 
     Raises:
-        NothingThere: The wave has not run yet.
         UsageError: No identity was given for a sealed wave.
         MigrationError, StoreError, EnvelopeError: As for ``migrate``.
     """
-    if not files.ledger.exists():
-        raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
-    _refuse_unfinished(plan, files, progress)
     if plan.mode.seals and not identities:
         raise UsageError(
             "restoring a sealed wave needs a recipient's private key", hint="name it with --identity KEY"
         )
-    token = hashlib.sha256(repr((destination, filters)).encode()).hexdigest()[:12]
-    folder = files.folder / f"restore-{token}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    own = WaveFiles(folder / "restore.toml", folder=folder)
-    if own.plan_path.exists():
-        back = own.load()
-    else:
-        back = Plan(
-            wave=f"{plan.wave[:50]}-restore",
-            id=os.urandom(16).hex(),
-            dataset_class=plan.dataset_class,
-            mode=Mode.DECRYPT if plan.mode.seals else Mode.COPY,
-            source=plan.target,
-            target=destination,
-            identity="given on the command line" if plan.mode.seals else None,
-            tags=False,
-            include_own=False,
-            filters=filters,
-            created_at=datetime.now(UTC),
-        )
-        own.save(back)
+    if not back.files.plan_path.exists():
+        back.files.save(back.plan)
+    back.files.make_folder()
+    if back.left_out:
+        progress.note = f"{back.left_out} object(s) of the wave were never moved and cannot be restored"
     progress.phase = "reading the record"
-    with _Recorded(plan, files, opener, folder, identities, filters) as record:
+    with Recorded(plan, files, opener, back.files.folder, identities, back.plan.compiled_filters) as record:
         return migrate(
-            back,
-            own,
-            opener,
-            settings,
-            identities=identities,
+            back.plan,
+            back.files,
+            _opening(opener, plan, record, identities),
+            # Besides what the engine counts, opening holds the sealed bytes of each part.
+            replace(settings, memory=settings.memory // 2) if plan.mode.seals else settings,
             progress=progress,
             stop=stop,
             on_event=on_event,
-            record=record,
+            gate=gate,
+            restoring=True,
         )
 
 
-def _refuse_unfinished(plan: Plan, files: WaveFiles, progress: Progress) -> None:
+def _opening(opener: Opener, plan: Plan, record: Recorded, identities: tuple[Identity, ...]) -> Opener:
+    """Opens the source of a restore as it was before the wave sealed it."""
+    readers = identities if plan.mode.seals else ()
+
+    def opened(text: str, read_only: bool) -> ObjectStore:  # noqa: FBT001 - the engine's signature
+        store = opener(text, read_only)
+        if not read_only:
+            return store
+        driver = OpenedDriver(store, record, readers)
+        try:
+            driver.try_identities()
+        except BaseException:
+            driver.close()
+            raise
+        return ObjectStore(driver, location=store.location)
+
+    return opened
+
+
+def _names(plan: Plan) -> Names:
+    """Names that the wave kept, or that its class asks for, stay kept."""
+    return Names.KEYED if plan.names is Names.KEYED or plan.dataset_class.guarded else Names.VISIBLE
+
+
+def _exactly(keys: Sequence[str]) -> Rules:
+    """Filters that take these keys and nothing else."""
+    return tuple(
+        ("include", "/" + "".join(_escaped(char) for char in key[:-1]) + _last(key[-1:])) for key in keys
+    )
+
+
+def _escaped(char: str) -> str:
+    return "\\" + char if char in "\\*?[]{}," else char
+
+
+def _last(char: str) -> str:
+    # A glob that ends in a slash would mean all that is below.
+    return "[/]" if char == "/" else _escaped(char)
+
+
+def _refuse_unfinished(ledger: Ledger) -> None:
     """A wave that was cut short has no complete record to restore from."""
-    ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
-    try:
-        if ledger.unfinished():
-            raise UsageError(
-                "this wave has not come to its end, so it cannot be restored yet",
-                hint="run 'havre migrate' again until it is done, then restore",
-            )
-        left_out = ledger.one("SELECT count(*) FROM objects WHERE state IN (7, 8)")
-    finally:
-        ledger.close()
-    if left_out:
-        progress.note = f"{left_out} object(s) of the wave were never moved and cannot be restored"
-
-
-class _Recorded:
-    """What the wave's ledger and book say of each stored object, in a temporary database beside the ledger."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        files: WaveFiles,
-        opener: Opener,
-        folder: Path,
-        identities: tuple[Identity, ...],
-        rules: Rules,
-    ) -> None:
-        self._lock = threading.Lock()
-        self._path = folder / "record.sqlite"
-        self._path.unlink(missing_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE objects (target TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT, "
-            "version TEXT, plain BLOB, attributes BLOB) WITHOUT ROWID"
+    if ledger.unfinished():
+        raise UsageError(
+            "this wave has not come to its end, so it cannot be restored yet",
+            hint="run 'havre migrate' again until it is done, then restore",
         )
-        self._fill(plan, files, Filters.of(rules))
-        if plan.mode is Mode.ENCRYPT:
-            self._read_book(plan, files, opener, identities)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
-        self._path.unlink(missing_ok=True)
-
-    def _fill(self, plan: Plan, files: WaveFiles, filters: Filters) -> None:
-        ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
-        try:
-            names = TargetNames(plan.mode, plan.names, ledger.meta("name_key"))
-            rows = ledger.query(
-                "SELECT key, stored_size, target_etag, target_version, plaintext_sha256 FROM objects "
-                "WHERE state IN (3, 5, 6) AND stored_size IS NOT NULL"
-            )
-            self._database.execute("BEGIN")
-            self._database.executemany(
-                "INSERT INTO objects VALUES (?,?,?,?,?,?,NULL)",
-                ((names.target(key), key, *rest) for key, *rest in rows if filters.takes(key)),
-            )
-            self._database.execute("COMMIT")
-        finally:
-            ledger.close()
-
-    def _read_book(
-        self, plan: Plan, files: WaveFiles, opener: Opener, identities: tuple[Identity, ...]
-    ) -> None:
-        ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
-        try:
-            key, digest = ledger.meta("book_key"), ledger.meta("book_sha256")
-        finally:
-            ledger.close()
-        if key is None:
-            return
-        self._database.execute("BEGIN")
-        with opener(plan.target, True) as target:
-            for _, stored, attributes in read_book(target, Key(key), identities, sha256=bytes(digest)):
-                self._database.execute(
-                    "UPDATE objects SET attributes=? WHERE target=?", (encode_attributes(attributes), stored)
-                )
-        self._database.execute("COMMIT")
-
-    def candidates(self) -> Iterator[Listed]:
-        """Every stored object that the filters take, pinned as the wave left it."""
-        after = ""
-        while True:
-            with self._lock:
-                rows = self._database.execute(
-                    "SELECT target, size, etag, version FROM objects WHERE target>? ORDER BY target LIMIT ?",
-                    (after, _PAGE),
-                ).fetchall()
-            if not rows:
-                return
-            for target, size, etag, version in rows:
-                yield Listed(target, size, None, etag, version, None, None)
-            after = rows[-1][0]
-
-    def _one(self, column: str, key: str) -> Any:
-        with self._lock:  # one connection, many workers
-            row = self._database.execute(f"SELECT {column} FROM objects WHERE target=?", (key,)).fetchone()
-        return row[0] if row else None
-
-    def target_name(self, key: str) -> str:
-        """The object's key at the source of the wave."""
-        return str(self._one("key", key))
-
-    def plaintext_sha256(self, key: str) -> bytes | None:
-        """The plain digest that the wave recorded."""
-        found = self._one("plain", key)
-        return bytes(found) if found is not None else None
-
-    def attributes(self, key: str) -> Attributes | None:
-        """What the metadata book says of the object."""
-        found = self._one("attributes", key)
-        return decode_attributes(found) if found is not None else None

@@ -13,7 +13,7 @@ from migrator.core.modes import Level
 from migrator.core.plan import Plan
 from migrator.engine.book import write_book
 from migrator.engine.clock import clock_state
-from migrator.engine.context import Context, Record, Stop
+from migrator.engine.context import Context, Stop
 from migrator.engine.dispatch import Dispatcher
 from migrator.engine.epoch import Epoch, raise_epoch
 from migrator.engine.files import WaveFiles
@@ -27,7 +27,7 @@ from migrator.engine.settings import Settings
 from migrator.engine.sweep import Swept, sweep
 from migrator.envelope.errors import EnvelopeError
 from migrator.envelope.keys import Identity
-from migrator.errors import Interrupted, LedgerError, LedgerForeign, LedgerStorage, MigrationError
+from migrator.errors import Interrupted, LedgerError, LedgerForeign, LedgerStorage, MigrationError, UsageError
 from migrator.ledger.ledger import Ledger
 from providers.errors import StoreError
 
@@ -48,21 +48,27 @@ def migrate(
     progress: Progress,
     stop: Stop,
     on_event: OnEvent | None = None,
-    record: Record | None = None,
     gate: str | None = None,
+    restoring: bool = False,
 ) -> Report:
     """Run a wave to its end, or to where it has to stop; run it again to carry on.
 
-    ``record`` is given when the wave moves an earlier one's objects back: it names them, and what they must be.
-    ``gate`` is the verdict that this run rests on, in short; the ledger keeps it as it stands.
+    ``gate`` is the verdict that this run rests on, in short; the ledger keeps it as it stands. ``restoring`` says that
+    ``opener`` opens the source as it was before an earlier wave sealed it (``restore.py``).
 
     Raises:
+        UsageError: The wave is a restore, and this is not one.
         MigrationError: The run could not begin, or its ledger failed.
         StoreError: A store is not there, or not for us.
     """
+    if plan.restores is not None and not restoring:
+        raise UsageError(
+            "this wave file is a restore: it needs the wave that it brings back",
+            hint="run the 'havre restore' that made it again; it carries on where it stopped",
+        )
     fresh = not files.ledger.exists()
     try:
-        return _run(plan, files, opener, settings, identities, progress, stop, on_event, record, gate)
+        return _run(plan, files, opener, settings, identities, progress, stop, on_event, gate)
     except LedgerForeign:
         if fresh:
             # The target knows this wave and this new ledger does not: leave the place free for the right one.
@@ -79,7 +85,6 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
     progress: Progress,
     stop: Stop,
     on_event: OnEvent | None,
-    record: Record | None,
     gate: str | None,
 ) -> Report:
     tell = on_event or (lambda _event: None)
@@ -94,7 +99,6 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
         progress=progress,
         stop=stop,
         may_begin=True,
-        record=record,
     ) as context:
         context.source.check()
         context.target.check()
@@ -102,8 +106,9 @@ def _run(  # noqa: PLR0917 - migrate() hands its arguments on
             context.writer.call(Ledger.set_meta, gate=gate)
         resumed = context.writer.call(sealed)
         notes = _notes(context, resumed=resumed)
-        # What is moved back lands among other people's files: no record of ours is left there.
-        epoch = raise_epoch(context) if record is None else Epoch(0, 0.0)
+        # What comes back in plain form lands among other people's files: no record of ours is left there.
+        bare = plan.restores is not None and not plan.mode.seals
+        epoch = Epoch(0, 0.0) if bare else raise_epoch(context)
         context.skew = epoch.skew
         seed = context.sample_seed if settings.verify is Level.SAMPLE else None
         context.writer.commit(

@@ -18,11 +18,11 @@ from migrator.core.names import TargetNames
 from migrator.core.plan import Plan
 from migrator.engine.attributes import AttributeFit
 from migrator.engine.budget import Buffers, MemoryBudget
-from migrator.engine.context import Context, Record, Stop
+from migrator.engine.context import Context, Stop
 from migrator.engine.files import WaveFiles
 from migrator.engine.opening import Opener
 from migrator.engine.progress import Progress
-from migrator.engine.recipients import read_recipients
+from migrator.engine.readers import current_recipients
 from migrator.engine.roots import Roots, open_roots
 from migrator.engine.settings import SPOOL_ABOVE, Settings
 from migrator.envelope.keys import Identity
@@ -62,7 +62,7 @@ def open_session(
     stop: Stop,
     may_begin: bool,
     with_roots: bool = True,
-    record: Record | None = None,
+    with_source: bool = True,
 ) -> Iterator[Context]:
     """A wave ready to be worked on, alone.
 
@@ -75,7 +75,8 @@ def open_session(
     with ExitStack() as stack:
         if not files.ledger.exists() and not may_begin:
             raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
-        source = stack.enter_context(opener(plan.source, True))
+        # What works on stored objects alone must not need a source that may be gone.
+        source = stack.enter_context(opener(plan.source if with_source else plan.target, True))
         target = stack.enter_context(opener(plan.target, False))
         if settings.verify is Level.STORE_CHECKSUM and not target.capabilities.verifies_checksum:
             raise CapabilityMissing(
@@ -87,9 +88,9 @@ def open_session(
         lock = LedgerLock(files.lock, owner())
         stack.callback(lock.release)
         ledger = _ledger(plan, files)
-        recipients = read_recipients(plan)
         roots = Roots()
         try:
+            recipients = current_recipients(ledger, plan)
             if with_roots and plan.mode is Mode.ENCRYPT and (settings.retry_rejected or ledger.unfinished()):
                 roots = open_roots(
                     ledger, guarded=plan.dataset_class.guarded, recipients=recipients, identities=identities
@@ -123,7 +124,6 @@ def open_session(
             bandwidth=Bandwidth(settings.bandwidth, sleep=stop.pause),
             fit=AttributeFit(target, writer),
             sample_seed=seed,
-            record=record,
         )
 
 

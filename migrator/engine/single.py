@@ -68,8 +68,6 @@ def prepare(
 def carry_attributes(context: Context, row: Row, found: Attributes | None) -> tuple[Attributes, bytes | None]:
     """What is written with the object, and what the ledger keeps for the metadata book."""
     attributes = found or NO_ATTRIBUTES
-    if context.record is not None:
-        attributes = context.record.attributes(row.key) or attributes
     if context.plan.tags:
         tags = context.source.read_tags(Key(row.key), version=row.source_pin.version)
         attributes = replace(attributes, tags=dict(tags) or None)
@@ -112,7 +110,6 @@ def transfer_single(context: Context, row: Row, *, replacing: bool) -> str:
         plain = codec.transform(prefix, 0, source[geometry.source_header :], body[len(header) :], last=True)
         plain_sha256 = sha256(plain)
         body_sha256 = sha256(body)
-    context.check_plain(row, plain_sha256)
     options = put_options(context, row, attributes, replace=replacing)
     if context.plan.dataset_class.guarded and not context.target.capabilities.metadata:
         # Nothing at such a store says whose an object is, and the key that could tell may not be at hand when an

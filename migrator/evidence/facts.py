@@ -33,6 +33,10 @@ CLAIM: Final = (
     "These are the objects listed at the source between listed_from and listed_to under these filters, what became "
     "of each, and what was stored at the target."
 )
+_CLAIM_OF_A_RESTORE: Final = (
+    "These are the objects that the wave {wave} ({id}) had recorded as stored when its ledger had {batches} batches and "
+    "the head {head}, under these filters, what became of each, and what was stored at the destination."
+)
 _LIMITS: Final = (
     "that the listing was complete: no independent inventory was compared",
     "that the source returned what its owner had stored there",
@@ -100,7 +104,7 @@ def transfer_predicate(
         "class": str(plan.dataset_class),
         "mode": str(plan.mode),
         "names": str(plan.names),
-        "claim": CLAIM,
+        "claim": CLAIM if plan.restores is None else _CLAIM_OF_A_RESTORE.format(**plan.restores.to_dict()),
         "made_at": made_at(ledger),
         "inventory": {
             "independent": inventory and {"name": inventory.name, "sha256": inventory.sha256},

@@ -124,7 +124,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cache_size = -8192")
+    connection.execute("PRAGMA cache_size = -4096")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection

@@ -97,6 +97,40 @@ def test_a_verdict_that_was_asked_in_vain_does_not_hide_the_one_a_run_rests_on(m
     assert "missing or was changed" in refused.stderr
 
 
+def test_a_restore_has_evidence_of_its_own(moved: Command) -> None:
+    """What came back for other readers is stated, signed, and held against what stands at the destination."""
+    moved("keys", "generate", "-o", "next", "--passphrase-env", "PW")
+    told = moved("restore", "may.toml", "./away", "--recipient", "next.pub", "--identity", "ds.sec",
+                 "--passphrase-env", "PW").stdout  # fmt: skip
+    (wave,) = moved.directory.glob("may.havre/restore-*.toml")
+    assert wave.stem in told
+    moved(
+        "evidence",
+        str(wave),
+        "--sign",
+        "office.sec",
+        "--passphrase-env",
+        "PW",
+        "--out",
+        "back",
+        "--open",
+        "all",
+    )
+    verdict = moved.json("check-evidence", "back", "--trust", "office.pub", "--against", "./away",
+                         "--identity", "next.sec", "--passphrase-env", "PW")  # fmt: skip
+    assert verdict["transfer"]["states"] == {"verified": 5}
+    assert "the wave may (" in verdict["transfer"]["claim"]
+    assert (verdict["against"]["compared"], verdict["against"]["differences"]) == (5, [])
+    moved("verify", str(wave), "--identity", "next.sec", "--passphrase-env", "PW")
+    assert "restore" in moved("migrate", str(wave), code=2).stderr
+    one = moved.events("restore", "may.toml", "./one", "--key", "images/1.dcm", "--identity", "ds.sec",
+                       "--passphrase-env", "PW")[-1]  # fmt: skip
+    assert one["objects"]["total"] == 1
+    source, back = (moved.directory / place / "images/1.dcm" for place in ("src", "one"))
+    assert back.read_bytes() == source.read_bytes()
+    assert not [path for path in moved.directory.glob("one/.havre/**/*") if path.is_file()]
+
+
 def test_a_bundle_tells_no_name_and_needs_no_ledger(moved: Command) -> None:
     """Nothing in a bundle names an object, and checking it needs nothing but the folder and the key."""
     evidence(moved, "papers")

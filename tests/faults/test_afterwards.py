@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from migrator.core.modes import Level, Mode, Names
+from migrator.engine.restore import plan_return
 from migrator.envelope.errors import NoMatch
 from migrator.envelope.keys import Identity
-from migrator.errors import UsageError
+from migrator.errors import NothingThere, UsageError
 from providers.errors import Unauthenticated
 from support.crash import Died, Doom
 from support.faulty import flipped
-from support.waves import UNIT, Wave, content, folder_place
+from support.waves import UNIT, Wave, content, folder_place, opened
 
 PLAIN = {
     "dir/one": content("one", 900),
@@ -104,7 +107,8 @@ def test_restore_needs_the_key(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         wave.restore(back, identities=())
     stranger = Identity.from_private_bytes(content("stranger", 32))
-    assert wave.restore(back, identities=(stranger,)).exit_code == 12
+    with pytest.raises(NoMatch):
+        wave.restore(back, identities=(stranger,))
     assert back.objects() == {}
     assert wave.restore(back).exit_code == 0
     assert back.objects() == PLAIN
@@ -156,3 +160,99 @@ def test_restore_that_died_is_carried_on(tmp_path: Path, mode: Mode, start: int)
         assert back.leftovers() == []
         at += 8
     assert at > 40
+
+
+@pytest.mark.parametrize("mode", [Mode.ENCRYPT, Mode.COPY, Mode.REWRAP, Mode.DECRYPT])
+@pytest.mark.parametrize("names", list(Names))
+def test_restore_for_other_readers(tmp_path: Path, mode: Mode, names: Names) -> None:
+    """Brought back in sealed form, a wave opens for its new readers and for nobody else, byte for byte."""
+    wave = Wave.make(tmp_path, PLAIN, mode=mode, names=names)
+    assert wave.run().exit_code == 0
+    away, reader = folder_place(tmp_path, "away"), Identity.from_private_bytes(content("next host", 32))
+    report = wave.restore(away, readers=(reader,))
+    assert report.exit_code == 0, report
+    stored = [body for key, body in away.objects().items() if not key.startswith(".havre/")]
+    assert sorted(opened(body, reader) for body in stored) == sorted(PLAIN.values())
+    for body in stored:
+        with pytest.raises(NoMatch):
+            opened(body, wave.reader)
+
+
+@pytest.mark.parametrize("start", range(1, 5))
+def test_sealed_restore_that_died_is_carried_on(tmp_path: Path, start: int) -> None:
+    """A restore for other readers that dies at any boundary ends, run again, with the very bytes."""
+    wave = Wave.make(tmp_path, PLAIN)
+    wave.run()
+    reader = Identity.from_private_bytes(content("next host", 32))
+    at, died = start, True
+    while died:
+        (tmp_path / str(at)).mkdir()
+        away = folder_place(tmp_path / str(at), "away")
+        for left in wave.files.folder.glob("restore-*"):
+            left.rename(tmp_path / str(at) / left.name)
+        try:
+            wave.restore(away, Doom(at), readers=(reader,))
+            died = False
+        except Died:
+            pass
+        assert wave.restore(away, readers=(reader,)).exit_code == 0
+        found = {key: body for key, body in away.objects().items() if not key.startswith(".havre/")}
+        assert {key.removesuffix(".c4gh"): opened(body, reader) for key, body in found.items()} == PLAIN
+        assert away.leftovers() == []
+        at += 8
+    assert at > 40
+
+
+def test_damaged_object_is_not_sealed_again(tmp_path: Path) -> None:
+    """An object damaged at the target is not given to other readers as if it were right."""
+    wave = Wave.make(tmp_path, PLAIN)
+    wave.run()
+    path = wave.target.path / "parts.c4gh"
+    path.write_bytes(flipped(path.read_bytes()))
+    away, reader = folder_place(tmp_path, "away"), Identity.from_private_bytes(content("next host", 32))
+    assert wave.restore(away, readers=(reader,)).exit_code in (3, 4)
+    assert "parts.c4gh" not in away.objects()
+
+
+def test_replaced_object_is_not_restored(tmp_path: Path) -> None:
+    """A whole object of the same size and key that another put in place does not pass for the one recorded."""
+    wave = Wave.make(tmp_path, {"a": b"first", "b": b"other"})
+    wave.run()
+    first, other = (wave.target.path / f"{key}.c4gh" for key in "ab")
+    before = first.stat()
+    first.write_bytes(other.read_bytes())
+    os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+    back = folder_place(tmp_path, "back")
+    assert wave.restore(back).exit_code == 3
+    assert back.objects() == {"b": b"other"}
+
+
+def test_restore_of_named_keys(tmp_path: Path) -> None:
+    """Keys name objects exactly, whatever a glob would make of their characters."""
+    odd = {"a[1]*.csv": b"one", "a1x.csv": b"two", "d/e": b"below", "{x,y}\\?": b"three"}
+    wave = Wave.make(tmp_path, odd, names=Names.KEYED)
+    wave.run()
+    for key in ("a[1]*.csv", "{x,y}\\?"):
+        back = folder_place(tmp_path, f"back-{len(key)}")
+        assert wave.restore(back, keys=(key,)).exit_code == 0
+        assert back.objects() == {key: odd[key]}
+    with pytest.raises(NothingThere):
+        wave.restore(folder_place(tmp_path, "none"), keys=("a*",))
+
+
+def test_a_restore_is_a_wave_that_can_be_verified(tmp_path: Path) -> None:
+    """Its wave file says what it brings back, its ledger verifies, and 'migrate' does not take it for a wave."""
+    wave = Wave.make(tmp_path, PLAIN)
+    wave.run()
+    back = folder_place(tmp_path, "back")
+    assert wave.restore(back).exit_code == 0
+    assert wave.returned is not None
+    plan = wave.returned.load()
+    assert plan.restores is not None
+    assert plan.restores.id == wave.files.load().id
+    again = replace(wave, files=wave.returned)
+    assert again.verify().counts["verified"] == len(PLAIN)
+    with pytest.raises(UsageError):
+        again.run()
+    with pytest.raises(UsageError):
+        plan_return(plan, wave.returned, "elsewhere")

@@ -18,7 +18,7 @@ from migrator.engine.files import WaveFiles
 from migrator.engine.progress import Progress
 from migrator.engine.recipients import write_recipient
 from migrator.engine.report import Report
-from migrator.engine.restore import restore
+from migrator.engine.restore import plan_return, restore
 from migrator.engine.reverify import reverify
 from migrator.engine.run import migrate
 from migrator.engine.settings import Settings
@@ -148,6 +148,8 @@ class Wave:
     settings: Settings
     opener_of: Identity | None = None
     elsewhere: dict[str, Place] = field(default_factory=dict)
+    returned: WaveFiles | None = None
+    """Where the last restore lives."""
     retry: RetryPolicy = _QUICK
 
     @classmethod
@@ -251,21 +253,26 @@ class Wave:
         *,
         identities: tuple[Identity, ...] | None = None,
         filters: tuple[Any, ...] = (),
+        keys: tuple[str, ...] = (),
+        readers: tuple[Identity, ...] = (),
     ) -> Report:
         """One `havre restore`."""
         stop = Stop()
         self.elsewhere["back"] = to
+        plan = self.files.load()
+        recipients = tuple(reader.recipient() for reader in readers)
         with doom.watching() if doom else nullcontext():
+            back = plan_return(plan, self.files, "back", recipients=recipients, filters=filters, keys=keys)
+            self.returned = back.files
             return restore(
-                self.files.load(),
+                plan,
                 self.files,
+                back,
                 self._opener(stop, doom),
-                "back",
                 self.settings,
                 identities=(self.reader,) if identities is None else identities,
                 progress=Progress(),
                 stop=stop,
-                filters=filters,
             )
 
     def _opener(self, stop: Stop, doom: Doom | None) -> Callable[[str, bool], ObjectStore]:

@@ -194,6 +194,23 @@ def test_migrate_asks_again(desk: Desk) -> None:
     desk.run("migrate", "may.toml", "--quiet")
 
 
+def test_restore_asks_where_the_data_would_go(desk: Desk) -> None:
+    """The way back leads somewhere too: refused, nothing comes; else the verdict is kept with the restore."""
+    desk.configure(_HERE)
+    desk.plan()
+    desk.run("migrate", "may.toml", "--quiet")
+    desk.configure(_ABROAD)
+    back = desk.folder / "back"
+    way = ("restore", "may.toml", str(back), "--identity", "ds.sec", "--passphrase-env", "PW")
+    assert desk.json(*way, code=6)["error"]["code"] == "gate-refused"
+    assert not back.exists() or not list(back.iterdir())
+    desk.configure(_HERE)
+    desk.run(*way, "--quiet")
+    (verdict,) = (desk.folder / "may.havre").glob("restore-*.havre/gate.json")
+    asked = json.loads(verdict.read_text())["question"]
+    assert (asked["mode"], asked["destination"]["name"]) == ("copy", str(back))
+
+
 def test_a_verdict_in_the_wave_file_is_not_trusted(desk: Desk) -> None:
     """Whoever edits the verdict in the wave file gains nothing."""
     desk.configure(_HERE)
