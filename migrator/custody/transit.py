@@ -1,7 +1,7 @@
 """What a key of the transit engine does for us: shut a wrapping key, open it again, sign.
 
-Source: "Transit secrets engine (API)" of OpenBao 2.x: ``encrypt``, ``decrypt``, ``sign``, ``keys``; HashiCorp Vault 1.9
-and newer answer the same. What comes back is checked here, never believed: a wrapping key is opened again and
+Source: "Transit secrets engine (API)" of OpenBao 2.x: ``encrypt``, ``decrypt``, ``sign``, ``keys``; HashiCorp Vault
+from 1.13 on answers the same. What comes back is checked here, never believed: a wrapping key is opened again and
 compared, a signature is verified under the public key that was read before.
 """
 
@@ -122,7 +122,7 @@ class Transit:
         if self._opens(wrapped, binding + b"\0"):
             raise CustodyError(
                 f"{self._server.address} does not bind what it wraps to the public key",
-                hint="OpenBao, and HashiCorp Vault from 1.9 on, do; nothing was written",
+                hint="OpenBao, and HashiCorp Vault from 1.13 on, do; nothing was written",
             )
         return wrapped
 
