@@ -32,7 +32,8 @@ _GROUPS: Final = ("none", "target", "all")
 _SHOWN: Final = 20
 _SIGN = click.option(
     "--sign", "signing_keys", type=FILE, multiple=True, required=True, metavar="KEY.sec",
-    help="Signing key, from 'havre keys generate --signing'. May be repeated.",
+    help="Signing key, from 'havre keys generate --signing', or transit:NAME for one that the server of "
+    "[custody.NAME] keeps. May be repeated.",
 )  # fmt: skip
 _TRUST = click.option(
     "--trust", type=FILE, multiple=True, required=True, metavar="KEY.pub",

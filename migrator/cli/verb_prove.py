@@ -32,7 +32,8 @@ havre prove --check proof.json --trust office.pub
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--field", "fields", multiple=True, metavar="FIELD",
               help="Field to show; default source_key and plaintext_sha256. May be repeated.")  # fmt: skip
-@click.option("--sign", "signing_keys", type=FILE, multiple=True, metavar="KEY.sec", help="Signing key.")
+@click.option("--sign", "signing_keys", type=FILE, multiple=True, metavar="KEY.sec",
+              help="Signing key, or transit:NAME for one that a server keeps.")  # fmt: skip
 @click.option("-o", "--output", "out", type=FILE, metavar="FILE", help="Proof file to write.")
 @click.option("--check", type=FILE, metavar="FILE", help="Check a proof instead of making one.")
 @click.option(
