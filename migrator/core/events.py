@@ -19,11 +19,17 @@ __all__ = [
     "ManifestSealed",
     "ObjectFailed",
     "ObjectRejected",
+    "ObjectRewrapped",
     "ObjectSkipped",
     "ObjectStored",
     "ObjectVerified",
     "ObjectsListed",
     "PartStored",
+    "ReadersChanged",
+    "RewrapForgotten",
+    "RewrapOpened",
+    "RewrapPartStored",
+    "RewrapStarted",
     "RootDropped",
     "RootSealed",
     "RunEnded",
@@ -204,10 +210,90 @@ class UploadSwept(NamedTuple):
     upload: str
 
 
+class ReadersChanged(NamedTuple):
+    """From now on the wave's objects are to be for these recipients (raw public keys, in order).
+
+    ``readers`` numbers the set, from 1; 0 is the set of the wave file. ``revoke`` says that what is brought over to
+    it is encrypted under a fresh data key.
+    """
+
+    readers: int
+    recipients: tuple[bytes, ...]
+    revoke: bool
+
+
+class RewrapStarted(NamedTuple):
+    """Objects in these rows (inclusive ranges) may be sent anew for this set under their next generation.
+
+    What stands at the target is still what the receipt of the row says.
+    """
+
+    readers: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+class RewrapOpened(NamedTuple):
+    """Bytes of a rewrap are about to be sent: under this upload id in parts of ``part_units``, or at once.
+
+    ``header_before`` is the digest of the header that they replace; ``revoke`` says whether bodies get a fresh key.
+    """
+
+    row: int
+    upload: str | None
+    part_units: int
+    revoke: bool
+    header_before: bytes
+
+
+class RewrapPartStored(NamedTuple):
+    """The target acknowledged a part of a rewrap, sent or ``copied`` within the store.
+
+    An object that is put at once announces its whole body so, before it is sent.
+    """
+
+    row: int
+    number: int
+    size: int
+    ciphertext_sha256: bytes
+    nonce_prefix: bytes | None
+    etag: str | None
+    header_sha256: bytes | None
+    copied: bool
+
+
+class ObjectRewrapped(NamedTuple):
+    """A new object with a new header has taken the old one's place; a receipt like ``ObjectStored``.
+
+    The plain bytes are those of the receipt before. ``revoked`` says that the body is sealed under a fresh data key;
+    otherwise its segments are the same. ``old_etag`` and ``old_version`` name what was replaced.
+    """
+
+    row: int
+    readers: int
+    revoked: bool
+    header_before: bytes
+    header_after: bytes
+    stored_size: int
+    ciphertext_sha256: bytes | None
+    nonce_prefix: bytes | None
+    target_etag: str | None
+    target_version: str | None
+    old_etag: str | None
+    old_version: str | None
+
+
+class RewrapForgotten(NamedTuple):
+    """A rewrap of this row was given up; its upload and parts count no more."""
+
+    row: int
+    reason: str
+
+
 Event: TypeAlias = (
     ObjectsListed | ManifestSealed | InventoryRestarted | GenerationStarted | UploadOpened | PartStored
     | UploadForgotten | ObjectStored | ObjectVerified | ObjectSkipped | SourceDrifted | ObjectRejected
     | ObjectFailed | RunStarted | RunEnded | EpochRaised | RootSealed | RootDropped | BookStored | UploadSwept
+    | ReadersChanged | RewrapStarted | RewrapOpened | RewrapPartStored | ObjectRewrapped | RewrapForgotten
 )  # fmt: skip
 
 _KINDS: dict[type[Event], EventKind] = {
@@ -231,6 +317,12 @@ _KINDS: dict[type[Event], EventKind] = {
     RootDropped: EventKind.ROOT_DROPPED,
     BookStored: EventKind.BOOK_STORED,
     UploadSwept: EventKind.UPLOAD_SWEPT,
+    ReadersChanged: EventKind.READERS_CHANGED,
+    RewrapStarted: EventKind.REWRAP_STARTED,
+    RewrapOpened: EventKind.REWRAP_OPENED,
+    RewrapPartStored: EventKind.REWRAP_PART_STORED,
+    ObjectRewrapped: EventKind.OBJECT_REWRAPPED,
+    RewrapForgotten: EventKind.REWRAP_FORGOTTEN,
 }
 
 

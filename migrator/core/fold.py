@@ -24,6 +24,10 @@ _ABOUT_ONE_ROW = frozenset(
         EventKind.SOURCE_DRIFTED,
         EventKind.OBJECT_REJECTED,
         EventKind.OBJECT_FAILED,
+        EventKind.REWRAP_OPENED,
+        EventKind.REWRAP_PART_STORED,
+        EventKind.OBJECT_REWRAPPED,
+        EventKind.REWRAP_FORGOTTEN,
     }
 )
 
@@ -50,7 +54,7 @@ def fold(events: Iterable[Sequence[Any]], states: bytearray | None = None) -> by
 def _step(states: bytearray, kind: EventKind, event: Sequence[Any]) -> None:
     if kind in _ABOUT_ONE_ROW:
         _change(states, event[1], kind)
-    elif kind is EventKind.GENERATION_STARTED:
+    elif kind in (EventKind.GENERATION_STARTED, EventKind.REWRAP_STARTED):
         if not states[0]:
             raise IllegalTransition("no transfer may begin before the manifest is sealed")
         for first, last in event[2]:

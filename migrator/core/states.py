@@ -49,6 +49,11 @@ class EventKind(IntEnum):
     SOURCE_DRIFTED = 10
     OBJECT_REJECTED = 11
     OBJECT_FAILED = 12
+    REWRAP_STARTED = 13
+    REWRAP_OPENED = 14
+    REWRAP_PART_STORED = 15
+    OBJECT_REWRAPPED = 16
+    REWRAP_FORGOTTEN = 17
     RUN_STARTED = 20
     RUN_ENDED = 21
     EPOCH_RAISED = 22
@@ -57,10 +62,23 @@ class EventKind(IntEnum):
     BOOK_STORED = 25
     INVENTORY_RESTARTED = 26
     UPLOAD_SWEPT = 27
+    READERS_CHANGED = 28
 
 
 _S = State
 _E = EventKind
+
+
+# A rewrap leaves a row as it is until the new object has taken the old one's place: then it is STORED once more.
+def _rewrap(state: State) -> dict[EventKind, State]:
+    return {
+        _E.REWRAP_STARTED: state,
+        _E.REWRAP_OPENED: state,
+        _E.REWRAP_PART_STORED: state,
+        _E.REWRAP_FORGOTTEN: state,
+        _E.OBJECT_REWRAPPED: _S.STORED,
+    }
+
 
 # GENERATION_STARTED leaves READY for READY when a run ended between intent and effect, leaves FAILED when the
 # next run tries again, leaves REJECTED when the operator asks for another try, and leaves STORED when the read-back
@@ -104,11 +122,18 @@ TRANSITIONS: Final = MappingProxyType(
                 _E.OBJECT_FAILED: _S.FAILED,
                 _E.SOURCE_DRIFTED: _S.DRIFTED,
                 _E.GENERATION_STARTED: _S.READY,
+                **_rewrap(_S.STORED),
             }
         ),
         _S.FAILED: MappingProxyType({_E.GENERATION_STARTED: _S.READY}),
-        _S.VERIFIED: MappingProxyType({_E.OBJECT_VERIFIED: _S.VERIFIED, _E.OBJECT_REJECTED: _S.REJECTED}),
-        _S.SKIPPED: MappingProxyType({}),
+        _S.VERIFIED: MappingProxyType(
+            {
+                _E.OBJECT_VERIFIED: _S.VERIFIED,
+                _E.OBJECT_REJECTED: _S.REJECTED,
+                **_rewrap(_S.VERIFIED),
+            }
+        ),
+        _S.SKIPPED: MappingProxyType({_E.OBJECT_REJECTED: _S.REJECTED, **_rewrap(_S.SKIPPED)}),
         _S.DRIFTED: MappingProxyType({}),
         _S.REJECTED: MappingProxyType(
             {

@@ -57,16 +57,21 @@ def write_book(context: Context, folder: Path) -> str | None:
         if size == 0:
             return None
         last = context.writer.call(Ledger.meta, "book_sha256")
+        readers = hashlib.sha256(b"".join(sorted(reader.public for reader in context.recipients))).digest()
+        for_them = (context.writer.call(Ledger.meta, "book_readers") or readers) == readers
         key = context.writer.call(Ledger.meta, "book_key")
-        if last == digest.digest() and key:
+        if last == digest.digest() and key and for_them:
             return str(key)
         plain.seek(0)
         # Named by a keyed digest: a plain one could be guessed from what the book says.
-        name = hmac.digest(context.stamp_key, digest.digest(), hashlib.sha256).hex()[:24]
+        told = digest.digest() if for_them else digest.digest() + readers
+        name = hmac.digest(context.stamp_key, told, hashlib.sha256).hex()[:24]
         former, key = key, f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{name}.c4gh"
         stored = _send(context, Key(key), plain, size, attempt=name)
     context.writer.commit(BookStored(key, stored, digest.digest()))
-    context.writer.call(Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored)
+    context.writer.call(
+        Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored, book_readers=readers
+    )
     if former and former != key:
         _remove(context, Key(former))
     return key

@@ -2,7 +2,8 @@
 
 Each run raises the epoch: first in the ledger, then at the target. A ledger that finds a higher epoch than its own
 was restored from a copy, or cloned; going on with it would repeat or miss work. The record also claims the prefix
-for this wave, and shows how far the store's clock is from ours.
+for this wave, names by fingerprint the readers its objects are to be for, and shows how far the store's clock is from
+ours.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from migrator.core.events import EpochRaised
 from migrator.core.names import OWN_PREFIX
 from migrator.engine.context import Context
+from migrator.engine.readers import fingerprints
 from migrator.engine.settle import discard
 from migrator.errors import LedgerForeign
 from migrator.ledger.ledger import Ledger
@@ -52,7 +55,10 @@ def raise_epoch(context: Context) -> Epoch:
         )
     number = known + 1
     context.writer.commit(EpochRaised(number))
-    body = json.dumps({"wave": context.plan.wave, "id": context.wave_id.hex(), "epoch": number}).encode()
+    record: dict[str, Any] = {"wave": context.plan.wave, "id": context.wave_id.hex(), "epoch": number}
+    if context.recipients:
+        record["readers"] = fingerprints(context.recipients)
+    body = json.dumps(record).encode()
     before = time.time()
     discard(context.target, key, _ATTEMPT)
     context.target.put(key, body, PutOptions(attempt=_ATTEMPT))

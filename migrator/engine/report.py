@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from migrator.core.states import State
@@ -42,6 +43,7 @@ class Report:
         notes: Sentences for people.
         problems: The first objects that were not moved: ``row``, ``outcome``, ``reason``.
         error: What stopped the run, if anything did.
+        details: What only runs of this kind tell; goes into the JSON report.
     """
 
     wave: str
@@ -55,6 +57,7 @@ class Report:
     notes: tuple[str, ...] = ()
     problems: tuple[dict[str, Any], ...] = ()
     error: BaseException | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tally(ledger: Ledger) -> tuple[dict[str, int], dict[str, int]]:

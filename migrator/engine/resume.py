@@ -107,7 +107,8 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
     if context.settings.verify is Level.NONE:
         return "stored"
     upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
-    if context.mode is Mode.ENCRYPT and not context.roots.has(row.root):
+    rewrapped = context.writer.call(Ledger.was_rewrapped, row)
+    if rewrapped or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
         check_ciphertext(context, row, upload, parts)
         context.writer.post(ObjectVerified(row.row, str(Level.CIPHERTEXT), None))
         return "verified"

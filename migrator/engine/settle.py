@@ -20,6 +20,7 @@ from migrator.errors import MigrationError
 from migrator.ledger.rows import Row
 from providers.errors import (
     AlreadyExists,
+    ConditionFailed,
     Exhausted,
     NotFound,
     StoreError,
@@ -40,6 +41,7 @@ __all__ = [
     "open_settled",
     "put_options",
     "put_settled",
+    "same_object",
 ]
 
 
@@ -92,9 +94,15 @@ def discard_attempts(context: Context, row: Row, last: int) -> None:
 
 
 def put_settled(
-    context: Context, key: Key, body: Buffer, options: PutOptions, *, sha256: bytes
+    context: Context,
+    key: Key,
+    body: Buffer,
+    options: PutOptions,
+    *,
+    sha256: bytes,
+    former: ObjectMeta | None = None,
 ) -> ObjectMeta:
-    """Put an object and know that it was put.
+    """Put an object and know that it was put. ``former`` is what stands there and is to be replaced, if anything is.
 
     Raises:
         TargetTaken: Another object stands there.
@@ -104,7 +112,7 @@ def put_settled(
 
     def ours() -> ObjectMeta | None:
         found = _find(context, key)
-        if found is None:
+        if found is None or (former is not None and same_object(former, found)):
             return None
         if target.capabilities.metadata:
             if _stamped(found, options):
@@ -119,13 +127,20 @@ def put_settled(
         if found is not None:
             return found
         options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
-    return _repeat(context, lambda: target.put(key, body, options, sha256=sha256), ours)
+    put = _fenced(options, lambda: target.put(key, body, options, sha256=sha256))
+    return _repeat(context, put, ours)
 
 
 def complete_settled(
-    context: Context, key: Key, upload: UploadId, parts: list[PartReceipt], options: PutOptions
+    context: Context,
+    key: Key,
+    upload: UploadId,
+    parts: list[PartReceipt],
+    options: PutOptions,
+    *,
+    former: ObjectMeta | None = None,
 ) -> ObjectMeta:
-    """Complete an upload and know that it was completed.
+    """Complete an upload and know that it was completed. ``former`` is as for ``put_settled``.
 
     Raises:
         TargetTaken: Another object stands there.
@@ -136,7 +151,7 @@ def complete_settled(
 
     def ours() -> ObjectMeta | None:
         found = _find(context, key)
-        if found is None:
+        if found is None or (former is not None and same_object(former, found)):
             return None
         if target.capabilities.metadata:
             if _stamped(found, options):
@@ -150,7 +165,8 @@ def complete_settled(
         if found is not None:
             return found
         options = PutOptions(attributes=options.attributes, if_absent=False, attempt=options.attempt)
-    return _repeat(context, lambda: target.complete_upload(key, upload, parts, options), ours)
+    complete = _fenced(options, lambda: target.complete_upload(key, upload, parts, options))
+    return _repeat(context, complete, ours)
 
 
 def holds(target: ObjectStore, found: ObjectMeta, pieces: Sequence[tuple[int, bytes | None]]) -> bool:
@@ -195,6 +211,32 @@ def open_settled(context: Context, key: Key, options: PutOptions, clear: Callabl
     if not (capabilities.upload_needs_attempt or capabilities.lists_uploads):
         return target.open_upload(key, options)
     return _repeat(context, lambda: target.open_upload(key, options), gone)
+
+
+def same_object(one: ObjectMeta, other: ObjectMeta) -> bool:
+    """Whether two looks at a key saw one state of it, as far as the store tells."""
+    if one.size != other.size:
+        return False
+    if one.version is not None and other.version is not None and one.version != other.version:
+        return False
+    return one.etag is None or other.etag is None or _bare(one.etag) == _bare(other.etag)
+
+
+def _bare(etag: str) -> str:
+    return etag.removeprefix("W/").strip('"')  # stores quote them in some answers and not in others
+
+
+def _fenced(options: PutOptions, effect: Callable[[], _T]) -> Callable[[], _T]:
+    if options.if_match is None:
+        return effect
+
+    def attempt() -> _T:
+        try:
+            return effect()
+        except ConditionFailed as failed:  # what some stores call it; what stands there tells the rest
+            raise AlreadyExists("another object stands there") from failed
+
+    return attempt
 
 
 def _repeat(context: Context, effect: Callable[[], _T], ours: Callable[[], _T | None]) -> _T:

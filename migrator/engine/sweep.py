@@ -132,6 +132,9 @@ def _intents(context: Context, uploads: list[UploadRef]) -> dict[str, Row]:
     if context.plan.names is not Names.KEYED or not uploads:
         return {}
     keys, found, after = {str(upload.key) for upload in uploads}, {}, 0
+    for row in context.writer.call(Ledger.rows, "row IN (SELECT row FROM rewrapping)"):
+        if (key := str(context.target_key(row))) in keys:
+            found[key] = row
     while rows := context.writer.call(Ledger.begun, after, _PAGE):
         after = rows[-1].row
         for row in rows:
@@ -145,8 +148,9 @@ def _row_of(context: Context, upload: UploadRef, intents: dict[str, Row]) -> Row
     if context.plan.names is Names.KEYED:
         number = call(
             Ledger.one,
-            "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=?",
-            (upload.upload, upload.upload),
+            "SELECT row FROM uploads WHERE upload=? UNION SELECT row FROM forgotten WHERE upload=? "
+            "UNION SELECT row FROM rewrapping WHERE upload=?",
+            (upload.upload,) * 3,
         )
         return intents.get(upload.key) if number is None else call(Ledger.row, number)
     key: str = upload.key
@@ -165,8 +169,9 @@ def _row_of(context: Context, upload: UploadRef, intents: dict[str, Row]) -> Row
 def _is_ours(context: Context, upload: UploadRef, row: Row, intent: _Intent) -> bool:
     recorded = context.writer.call(
         Ledger.one,
-        "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=?",
-        (row.row, upload.upload, row.row, upload.upload),
+        "SELECT 1 FROM uploads WHERE row=? AND upload=? UNION SELECT 1 FROM forgotten WHERE row=? AND upload=? "
+        "UNION SELECT 1 FROM rewrapping WHERE row=? AND upload=?",
+        (row.row, upload.upload) * 3,
     )
     if recorded:
         return True
@@ -177,10 +182,18 @@ def _is_ours(context: Context, upload: UploadRef, row: Row, intent: _Intent) -> 
         return upload.upload in attempts
     if upload.upload in intent.foreign or upload.started_at is None:
         return False
+    rewrap, _ = context.writer.call(Ledger.rewrapping, row.row)
+    if rewrap is not None and rewrap.upload is None:
+        # The answer to its opening may have been lost: on this key, since its intent, nobody else opens uploads.
+        since = datetime.fromtimestamp(rewrap.begun_ms / 1000, UTC) + timedelta(seconds=context.skew)
+        return upload.started_at > since - _TOLERANCE
     begun = row.generation > 0 and upload.started_at > intent.since
     return begun and row.state in (State.READY, State.OPEN, State.FAILED)
 
 
 def _is_wanted(context: Context, upload: UploadRef, row: Row) -> bool:
+    rewrap, _ = context.writer.call(Ledger.rewrapping, row.row)
+    if rewrap is not None and rewrap.upload == upload.upload:
+        return True
     current = context.writer.call(Ledger.upload, row.row)
     return row.state is State.OPEN and current is not None and current.upload == upload.upload

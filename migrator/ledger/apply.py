@@ -11,6 +11,7 @@ from migrator.core.fold import MAX_PAGE
 from migrator.core.stamp import attempt_token
 from migrator.core.states import EventKind, State, allowed_from
 from migrator.errors import IllegalTransition
+from migrator.ledger import apply_rewrap as rewrap
 
 __all__ = ["apply"]
 
@@ -45,7 +46,7 @@ def apply(connection: sqlite3.Connection, events: Sequence[e.Event], *, stamp_ke
             _parts(connection, run)
         else:
             for event in run:
-                _ONE[type(event)](connection, event, stamp_key, at_ms)
+                (_ONE.get(type(event)) or rewrap.ONE[type(event)])(connection, event, stamp_key, at_ms)
 
 
 def _runs(events: Sequence[e.Event]) -> Iterable[list[Any]]:
@@ -124,7 +125,7 @@ def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _key
         cursor = connection.execute(
             "UPDATE objects SET state=1, generation=generation+1, root=?, stored_size=NULL, plaintext_sha256=NULL, "
             "ciphertext_sha256=NULL, nonce_prefix=NULL, target_etag=NULL, target_version=NULL, level=NULL, "
-            f"settled_ms=NULL, reason=NULL WHERE row BETWEEN ? AND ? AND state IN ({_from(EventKind.GENERATION_STARTED)})",
+            f"settled_ms=NULL, reason=NULL, readers=(SELECT coalesce(max(id), 0) FROM readers) WHERE row BETWEEN ? AND ? AND state IN ({_from(EventKind.GENERATION_STARTED)})",
             (event.root, first, last),
         )
         _expect(cursor, last - first + 1, "GENERATION_STARTED")

@@ -23,7 +23,7 @@ from migrator.ledger import chain
 from migrator.ledger.apply import apply
 from migrator.ledger.audit import audit
 from migrator.ledger.connection import create, open_existing, translated
-from migrator.ledger.rows import COLUMNS, Listed, PartRow, Row, UploadRow
+from migrator.ledger.rows import COLUMNS, Listed, PartRow, RewrapRow, Row, UploadRow
 
 __all__ = ["Ledger", "key_hash"]
 
@@ -294,6 +294,27 @@ class Ledger:
                 (row,),
             )
         ]
+
+    def rewrapping(self, row: int) -> tuple[RewrapRow | None, list[PartRow]]:
+        """The rewrap of a row that may be under way, with its acknowledged parts."""
+        found = self.all(
+            "SELECT row, readers, attempt, upload, part_units, revoke, header_before, header_sha256, begun_ms "
+            "FROM rewrapping WHERE row=?",
+            (row,),
+        )
+        parts = self.query(
+            "SELECT number, size, ciphertext_sha256, nonce_prefix, etag FROM rewrap_parts WHERE row=? "
+            "ORDER BY number",
+            (row,),
+        )
+        return (RewrapRow(*found[0]) if found else None), [PartRow(*values) for values in parts]
+
+    def was_rewrapped(self, row: Row) -> bool:
+        """Whether what the row's receipt says was written by a rewrap: its data key comes from no root."""
+        return (
+            self.one("SELECT 1 FROM rewraps WHERE row=? AND generation=?", (row.row, row.generation))
+            is not None
+        )
 
     def counts(self) -> dict[State, tuple[int, int]]:
         """Objects and source bytes by state."""

@@ -16,6 +16,7 @@ __all__ = [
     "COLUMNS",
     "Listed",
     "PartRow",
+    "RewrapRow",
     "Row",
     "UploadRow",
     "attributes_digest",
@@ -25,7 +26,8 @@ __all__ = [
 
 COLUMNS: Final = (
     "row, key, size, state, generation, root, seen_at_target, kind, source_etag, source_version, claims, attributes, "
-    "stored_size, plaintext_sha256, ciphertext_sha256, nonce_prefix, target_etag, target_version, level, reason"
+    "stored_size, plaintext_sha256, ciphertext_sha256, nonce_prefix, target_etag, target_version, level, reason, "
+    "readers"
 )
 
 
@@ -77,6 +79,7 @@ class Row:
     target_version: str | None
     level: str | None
     reason: str | None
+    readers: int = 0
 
     @property
     def source_pin(self) -> Pin:
@@ -126,6 +129,20 @@ class UploadRow(NamedTuple):
         row, upload, attempt, part_units, source_header, header_sha256, opened_ms = values
         opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
         return cls(row, upload, attempt, part_units, source_header, header_sha256, opened_at)
+
+
+class RewrapRow(NamedTuple):
+    """A rewrap of an object that may be under way."""
+
+    row: int
+    readers: int
+    attempt: str
+    upload: str | None
+    part_units: int
+    revoke: bool
+    header_before: bytes | None
+    header_sha256: bytes | None
+    begun_ms: int
 
 
 class PartRow(NamedTuple):

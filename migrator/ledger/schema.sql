@@ -24,7 +24,8 @@ CREATE TABLE objects (
     target_version TEXT,
     level TEXT,
     settled_ms INTEGER,
-    reason TEXT
+    reason TEXT,
+    readers INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX objects_by_key ON objects (key_hash);
 CREATE INDEX objects_begun ON objects (row) WHERE state IN (1, 2, 3, 4);
@@ -58,5 +59,44 @@ CREATE TABLE roots (id INTEGER PRIMARY KEY, sealed BLOB, clear BLOB);
 CREATE TABLE runs (id INTEGER PRIMARY KEY, started_ms INTEGER NOT NULL, ended_ms INTEGER, owner TEXT NOT NULL,
     version TEXT NOT NULL, epoch INTEGER NOT NULL, outcome TEXT, resent_bytes INTEGER NOT NULL DEFAULT 0,
     resent_objects INTEGER NOT NULL DEFAULT 0);
+
+-- Who the objects are for: sets of recipients (CBOR array of raw public keys) after the wave file's own, which is 0.
+CREATE TABLE readers (id INTEGER PRIMARY KEY, changed_ms INTEGER NOT NULL, recipients BLOB NOT NULL,
+    revoke INTEGER NOT NULL);
+-- Rows whose objects may be under way to another set of readers, and what the target acknowledged of it.
+CREATE TABLE rewrapping (
+    row INTEGER PRIMARY KEY,
+    readers INTEGER NOT NULL,
+    attempt TEXT NOT NULL,
+    upload TEXT,
+    part_units INTEGER NOT NULL DEFAULT 0,
+    revoke INTEGER NOT NULL DEFAULT 0,
+    header_before BLOB,
+    header_sha256 BLOB,
+    begun_ms INTEGER NOT NULL
+);
+CREATE TABLE rewrap_parts (
+    row INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    ciphertext_sha256 BLOB NOT NULL,
+    nonce_prefix BLOB,
+    etag TEXT,
+    PRIMARY KEY (row, number)
+) WITHOUT ROWID;
+-- What was rewrapped: one row an object and time, in the order of the events.
+CREATE TABLE rewraps (
+    id INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    readers INTEGER NOT NULL,
+    revoked INTEGER NOT NULL,
+    header_before BLOB NOT NULL,
+    header_after BLOB NOT NULL,
+    old_etag TEXT,
+    old_version TEXT,
+    at_ms INTEGER NOT NULL
+);
+CREATE INDEX rewraps_by_row ON rewraps (row);
 
 CREATE TABLE batches (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, digest BLOB NOT NULL, events BLOB NOT NULL);
