@@ -28,6 +28,9 @@ _SECTIONS: Final = {
         "status": "migrator.cli.verb_status:status",
         "verify": "migrator.cli.verb_verify:verify",
     },
+    "New readers": {
+        "rewrap": "migrator.cli.verb_rewrap:rewrap",
+    },
     "The way back": {
         "restore": "migrator.cli.verb_restore:restore",
     },
@@ -61,7 +64,7 @@ def havre(invocation: Invocation, config: Path | None) -> None:
 
     A wave is a set of objects that moves together. 'plan' looks at it and writes a wave file for review,
     'migrate' moves it and may be interrupted and started again at any time, 'status' says where it stands,
-    'verify' proves it again, 'restore' brings it back.
+    'verify' proves it again, 'rewrap' gives it to other readers, 'restore' brings it back.
 
     A location is site:bucket/prefix, where the site is named in havre.toml, or a local path such as ./dir.
     Credentials stand in the environment variables that a site names, never in a file or an option.

@@ -239,6 +239,7 @@ def _tell(
                 "resent_objects": report.resent_objects,
                 "notes": report.notes,
                 "problems": problems,
+                **report.details,
                 **({"error": None} if failure is None else failure.to_dict()),
             }
         )

@@ -14,7 +14,8 @@ _ROW_KINDS = sorted({kind for edges in TRANSITIONS.values() for kind in edges})
 
 
 def _event(kind: EventKind, row: int) -> list[object]:
-    return [int(kind), 1, [[row, row]]] if kind is EventKind.GENERATION_STARTED else [int(kind), row]
+    ranged = kind in (EventKind.GENERATION_STARTED, EventKind.REWRAP_STARTED)
+    return [int(kind), 1, [[row, row]]] if ranged else [int(kind), row]
 
 
 @st.composite

@@ -46,7 +46,7 @@ def rewrapped(
         return rewrap(
             wave.files.load(),
             wave.files,
-            wave._opener(stop, doom),  # noqa: SLF001 - the wave's own way to its places
+            wave._opener(stop, doom),
             replace(wave.settings, **settings),
             request,
             identities=identities,

@@ -86,6 +86,7 @@ def test_later_verbs_are_absent() -> None:
     """The command offers what works, and nothing that does not work yet."""
     verbs = set(havre.list_commands(click.Context(havre)))
     assert verbs == {
-        "providers", "keys", "ls", "doctor", "estate", "gate", "derogate", "plan", "migrate", "status", "verify", "restore",
+        "providers", "keys", "ls", "doctor", "estate", "gate", "derogate", "plan", "migrate", "status", "verify", "rewrap",
+        "restore",
         "evidence", "check-evidence", "prove", "completion",
     }  # fmt: skip
