@@ -266,6 +266,32 @@ def part_copy(s: Subject) -> str:
     return "yes" if s.get("copied/target") == (BIG + TAIL)[10:5_243_000] else "lies: other bytes"
 
 
+@check("UploadPartCopy under a stale x-amz-copy-source-if-match refused")
+def part_copy_stale(s: Subject) -> str:
+    s.put("copied/changed", b"the first body")
+    stale = s.head("copied/changed")["ETag"]
+    s.put("copied/changed", b"another body")
+    upload = s.begin("copied/stale")
+
+    def copy() -> None:
+        answer = s.client.upload_part_copy(
+            Bucket=s.bucket,
+            Key="copied/stale",
+            UploadId=upload,
+            PartNumber=1,
+            CopySource={"Bucket": s.bucket, "Key": "copied/changed"},
+            CopySourceIfMatch=stale,
+        )
+        made.append(answer.get("CopyPartResult", {}).get("ETag"))
+
+    made: list[str | None] = []
+    outcome = attempt(copy)
+    attempt(lambda: s.client.abort_multipart_upload(Bucket=s.bucket, Key="copied/stale", UploadId=upload))
+    if outcome != "accepted":
+        return "yes" if outcome.startswith("refused 412") else f"no: {outcome}"
+    return "lies: copied all the same" if made[0] else "no: nothing is copied"
+
+
 @check("GET of one part by its number")
 def get_part(s: Subject) -> str:
     s.upload("by-number", BIG, TAIL)
