@@ -219,7 +219,12 @@ def check_ceremony(
     from migrator.evidence.ceremony import MAX_RECORD, read_ceremony  # noqa: PLC0415 - loads when used
 
     trusted = [read_public_key(path) for path in trust]
-    found = read_ceremony(read_bounded(file, MAX_RECORD), trusted, now_ms=int(time.time() * 1000))
+    try:
+        found = read_ceremony(read_bounded(file, MAX_RECORD), trusted, now_ms=int(time.time() * 1000))
+    except EvidenceInvalid as error:
+        raise EvidenceInvalid(
+            f"{file} does not hold: {error.message}", hint="ask whoever signed it for another copy"
+        ) from None
     known = {entry["public"] for entry in found.predicate["keys"]}
     for path in public_keys:
         if read_recipient(path).public.hex() not in known:

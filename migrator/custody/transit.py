@@ -137,7 +137,7 @@ class Transit:
             return base64.b64decode(
                 self._member(self._call("POST", "decrypt", body), "plaintext"), validate=True
             )
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and what is not ASCII raises another
             raise self._nonsense() from None
 
     def _opens(self, wrapped: str, binding: bytes) -> bool:

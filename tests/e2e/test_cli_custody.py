@@ -387,6 +387,39 @@ def test_a_kill_between_wrapping_and_writing_leaves_nothing(desk: Desk, at: str)
     desk("keys", "generate", "--wrapped-by", "vault", "-o", "ds")
 
 
+_KILLED_BETWEEN = """
+import os, signal
+from migrator.cli.main import havre
+link, calls = os.link, []
+def second(*a, **k):
+    calls.append(a)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    link(*a, **k)
+os.link = second
+havre.main(["keys", "generate", "--wrapped-by", "vault", "-o", "ds"])
+"""
+
+
+def test_a_kill_between_the_halves_leaves_the_private_one(desk: Desk) -> None:
+    """Nobody can encrypt for a key whose private half was never written; what is there is whole and opens."""
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED_BETWEEN], cwd=desk.root, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [path.name for path in desk.root.glob("ds.*")] == ["ds.sec"]
+    desk("keys", "show", "ds.sec")
+
+
+@pytest.mark.parametrize("kind", ["aes128-gcm96", "chacha20-poly1305", "xchacha20-poly1305"])
+def test_every_type_that_the_format_page_names_wraps(desk: Desk, kind: str) -> None:
+    """Each authenticated cipher of the engine binds what it wraps."""
+    key = desk.bao.new_key(kind)
+    desk.keep("vault", key, desk.bao.token(key, *WRAPPING))
+    desk("keys", "generate", "--wrapped-by", "vault", "-o", "ds")
+    desk("keys", "show", "ds.sec")
+
+
 def test_a_rotated_signing_key_signs_under_a_new_name(desk: Desk) -> None:
     """The newest version signs; a version is exported by its number, and trusting the old one is not enough."""
     seal = desk.bao.new_key("ed25519")

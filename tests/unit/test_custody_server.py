@@ -246,6 +246,16 @@ def test_a_ciphertext_of_another_form_is_refused(scripted: Scripted, transit: Tr
         transit.wrap(b"secret", b"binding")
 
 
+@pytest.mark.parametrize("plaintext", ["\N{SNOWMAN}", "AA A", "A", 7, None])
+def test_a_plaintext_that_is_no_base64_is_refused(
+    scripted: Scripted, transit: Transit, plaintext: Any
+) -> None:
+    """What the server says to have opened is base64 in one piece."""
+    scripted.answers = [ok(plaintext=plaintext)]
+    with pytest.raises(CustodyError, match="makes no sense"):
+        transit.unwrap("vault:v1:AAAA", b"binding")
+
+
 def test_a_version_is_read_from_the_engines_form() -> None:
     """The version stands in the middle."""
     assert version_of("vault:v12:AAAA") == 12
