@@ -5,11 +5,12 @@ Source: the last paragraph of the section "Openings" of ``migrator/docs/evidence
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 from migrator.engine.rehash import compare_pieces, plain_digest
@@ -31,7 +32,11 @@ NEEDED: Final = (
     "plaintext_sha256",
 )
 """The fields to open for this."""
-_PAGE: Final = 512
+_AHEAD: Final = 512
+_STEP: Final = 8 * 1024 * 1024
+_LARGE: Final = 1024 * 1024
+_own: Final = threading.local()
+_Outcome = tuple[int | None, str | None, bool]
 
 
 @dataclass(slots=True)
@@ -80,24 +85,35 @@ def compare_stored(
     result = Comparison()
     check = partial(_compare, store, tuple(identities), read_bytes)
     with ThreadPoolExecutor(workers, thread_name_prefix="compare") as pool:
-        for page in _pages(openings):
-            for opening, (size, difference, opened) in zip(page, pool.map(check, page), strict=True):
+        try:
+            for row, (size, difference, opened) in _in_order(pool, check, openings):
                 if size is None:
                     result.without += 1
                 elif difference is not None:
-                    result.differences.append((opening.row, difference))
+                    result.differences.append((row, difference))
                 else:
                     result.compared += 1
                     result.bytes += size if read_bytes else 0
                     result.opened += opened
                     on_object(size)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what is not begun need not be, to fail
+            raise
     return result
 
 
-def _pages(openings: Iterable[Opening]) -> Iterator[list[Opening]]:
-    stream = iter(openings)
-    while page := list(islice(stream, _PAGE)):
-        yield page
+def _in_order(
+    pool: ThreadPoolExecutor, check: Callable[[Opening], _Outcome], openings: Iterable[Opening]
+) -> Iterator[tuple[int, _Outcome]]:
+    """Outcomes in the order of rows, others going on while one takes long, never more than a few hundred ahead."""
+    ahead: deque[tuple[int, Future[_Outcome]]] = deque()
+    for opening in openings:
+        ahead.append((opening.row, pool.submit(check, opening)))
+        if len(ahead) >= _AHEAD:
+            row, future = ahead.popleft()
+            yield row, future.result()
+    for row, future in ahead:
+        yield row, future.result()
 
 
 def _compare(
@@ -105,7 +121,7 @@ def _compare(
     identities: tuple[Identity, ...],
     read_bytes: bool,  # noqa: FBT001 - internal
     opening: Opening,
-) -> tuple[int | None, str | None, bool]:
+) -> _Outcome:
     """The stored size (None where nothing was stored), what differs or None, whether plain bytes were compared."""
     values, opened = opening.values, False
     for name in ("target_key", "stored_size"):
@@ -117,16 +133,16 @@ def _compare(
         return None, None, False
     size = _size(values["stored_size"])
     key, version = Key(str(values["target_key"])), values.get("target_version")
+    at = None if version is None else VersionId(str(version))
     try:
-        meta = store.head(key, version=None if version is None else VersionId(str(version)))
-        if meta.size != size:
-            return size, f"the store holds {meta.size} bytes, {size} were recorded", False
         if read_bytes and size:
-            pin = Pin(version=meta.version, etag=meta.etag, size=size)
-            opened = _compare_bytes(store, key, pin, size, values, identities)
-        elif not read_bytes and values.get("ciphertext_sha256") is not None:
-            for claim in meta.claims:
-                if claim.algorithm == "sha256" and claim.digest.hex() != values["ciphertext_sha256"]:
+            opened = _compare_bytes(store, key, at, size, values, identities)
+        else:
+            meta = store.head(key, version=at)
+            _check_size(meta.size, size)
+            recorded = values.get("ciphertext_sha256")
+            for claim in meta.claims if recorded is not None else ():
+                if claim.algorithm == "sha256" and claim.digest.hex() != recorded:
                     return size, "the store declares another SHA-256 than was recorded", False
     except NotFound:
         return size, "the object is not there", False
@@ -140,33 +156,69 @@ def _compare(
 def _compare_bytes(
     store: ObjectStore,
     key: Key,
-    pin: Pin,
+    version: VersionId | None,
     size: int,
     values: dict[str, Any],
     identities: tuple[Identity, ...],
 ) -> bool:
     """Compare stored bytes; whether plain bytes were compared too: only where their digest was opened."""
+    pieces = _pieces(size, values)
+    # The first read tells size and etag as well as a HEAD would, which is half of what a small object costs.
+    length = min(size, pieces[0][0], _STEP) or min(size, _STEP)
+    try:
+        first = store.read(
+            key, span=Span(start=0, length=length), pin=Pin(version=version), into=_buffer(length)
+        )
+    except RangeInvalid:
+        _check_size(store.head(key, version=version).size, size)
+        raise
+    _check_size(first.meta.size, size)
+    pin = Pin(version=first.meta.version or version, etag=first.meta.etag, size=size)
 
     def read(start: int, length: int) -> memoryview:
+        if start == 0 and length == len(memoryview(first.data)):
+            return memoryview(first.data)
+        return memoryview(
+            store.read(key, span=Span(start=start, length=length), pin=pin, into=_buffer(length)).data
+        )
+
+    def read_anew(start: int, length: int) -> memoryview:
         return memoryview(store.read(key, span=Span(start=start, length=length), pin=pin).data)
 
-    whole, parts = values.get("ciphertext_sha256"), values.get("parts")
-    try:
-        if whole is not None:
-            pieces = [(size, bytes.fromhex(whole))]
-        elif parts is not None:
-            pieces = [(_size(length), bytes.fromhex(digest)) for length, digest in parts]
-        else:
-            raise IntegrityError("no digest of the stored bytes was opened")
-    except (TypeError, ValueError):
-        raise IntegrityError("the digests that were opened make no sense") from None
     compare_pieces(read, size, pieces)
     recorded = values.get("plaintext_sha256")
     if not identities or recorded is None:
         return False
-    if plain_digest(read, size, identities).hex() != recorded:
+    if plain_digest(read_anew, size, identities).hex() != recorded:
         raise IntegrityError("the stored bytes open to something else than was recorded")
     return True
+
+
+def _buffer(length: int) -> memoryview | None:
+    """The thread's own buffer for a large read, which is used again by its next; None for a small one."""
+    if length < _LARGE:
+        return None
+    if not hasattr(_own, "buffer"):
+        _own.buffer = memoryview(bytearray(_STEP))
+    view: memoryview = _own.buffer[:length]
+    return view
+
+
+def _pieces(size: int, values: dict[str, Any]) -> list[tuple[int, bytes]]:
+    whole, parts = values.get("ciphertext_sha256"), values.get("parts")
+    try:
+        if whole is not None:
+            return [(size, bytes.fromhex(whole))]
+        if parts:
+            return [(_size(length), bytes.fromhex(digest)) for length, digest in parts]
+    except (TypeError, ValueError):
+        raise IntegrityError("the digests that were opened make no sense") from None
+    raise IntegrityError("no digest of the stored bytes was opened")
+
+
+def _check_size(found: int, recorded: int) -> None:
+    if found != recorded:
+        raise IntegrityError(f"the store holds {found} bytes, {recorded} were recorded")
 
 
 def _size(value: Any) -> int:

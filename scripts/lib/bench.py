@@ -14,6 +14,7 @@ from bench_evidence import evidence
 from bench_harbours import sftp, sftp_stream, swift
 from bench_local import cores, memory
 from bench_race import large, small
+from bench_recheck import recheck
 from bench_resume import resume
 from bench_run import Bench
 from measuring import Result, machine
@@ -26,6 +27,7 @@ _BENCHMARKS = {
     "cores": cores,
     "resume": resume,
     "evidence": evidence,
+    "recheck": recheck,
     "sftp": sftp,
     "sftp-stream": sftp_stream,
     "swift": swift,
@@ -40,6 +42,7 @@ _NEEDED = {
     "cores": 1,
     "resume": 2,
     "evidence": 4,
+    "recheck": 8,
     "sftp": 5,
     "sftp-stream": 2,
     "swift": 6,
