@@ -24,12 +24,13 @@ from openstack.config.loader import OpenStackConfig
 from openstack.connection import Connection
 from openstack.warnings import RemovedInSDK60Warning
 
-from providers.errors import ConfigInvalid, Unsupported
+from providers.errors import ConfigInvalid, PermissionDenied, Unsupported
 from providers.estate.clean import clean_item
 from providers.estate.clouds import guarded_driver, readers_of
+from providers.estate.failures import reason_of
 from providers.estate.guard import Guard, guarded_session
-from providers.estate.model import Absence, Item, Kind
-from providers.estate.source import Source
+from providers.estate.model import Absence, Item, Kind, Reason
+from providers.estate.source import Listing, Source
 
 __all__ = ["CloudSession", "open_openstack"]
 
@@ -186,13 +187,40 @@ def _volumes(driver: Any, cloud: CloudSession) -> list[Item]:
     return items
 
 
-def _networks(cloud: CloudSession) -> list[Item]:
-    """Networks with their subnets, routers, security groups with their rules, and floating addresses."""
+def _networks(cloud: CloudSession) -> Listing:
+    """Networks with their subnets, routers, security groups with their rules, and floating addresses.
+
+    Each of the lists may be refused by itself. Neutron seldom refuses: what a role may not see it leaves out, and
+    answers 200 with an empty list. One thing tells: every project has a security group ``default``, made when the
+    groups are first listed and never removed, so whoever is shown none was not shown the rest either.
+    https://docs.openstack.org/api-ref/network/v2/ "Security groups (security-groups)".
+    """
     network, region = cloud.connection.network, _region(cloud)
+    readers: dict[str, Callable[[], list[Item]]] = {
+        "networks": lambda: _plain_networks(network, region),
+        "routers": lambda: _routers(network, region),
+        "security groups": lambda: _groups(network, region),
+        "floating addresses": lambda: _addresses(network, region),
+    }
+    found = Listing()
+    errors: list[Exception] = []
+    for name, read in readers.items():
+        try:
+            found += read()
+        except Exception as error:  # noqa: BLE001 - as in ask(), for one list of several
+            why = reason_of(error)
+            found.reasons.append(Reason(absence=why.absence, text=f"{name}: {why.text}"))
+            errors.append(error)
+    if len(errors) == len(readers):
+        raise errors[0]
+    return found
+
+
+def _plain_networks(network: Any, region: str | None) -> list[Item]:
     subnets: dict[str, list[str]] = {}
     for subnet in network.subnets():
         subnets.setdefault(subnet.network_id, []).append(subnet.cidr)
-    items = [
+    return [
         clean_item(
             identifier=one.id,
             name=one.name,
@@ -211,7 +239,10 @@ def _networks(cloud: CloudSession) -> list[Item]:
         )
         for one in network.networks()
     ]
-    items += [
+
+
+def _routers(network: Any, region: str | None) -> list[Item]:
+    return [
         clean_item(
             identifier=one.id,
             name=one.name,
@@ -227,7 +258,10 @@ def _networks(cloud: CloudSession) -> list[Item]:
         )
         for one in network.routers()
     ]
-    items += [
+
+
+def _groups(network: Any, region: str | None) -> list[Item]:
+    groups = [
         clean_item(
             identifier=one.id,
             name=one.name,
@@ -241,7 +275,13 @@ def _networks(cloud: CloudSession) -> list[Item]:
         )
         for one in network.security_groups()
     ]
-    items += [
+    if not groups:
+        raise PermissionDenied("none was shown, not even the default one: these credentials see nothing here")
+    return groups
+
+
+def _addresses(network: Any, region: str | None) -> list[Item]:
+    return [
         clean_item(
             identifier=one.id,
             name=one.floating_ip_address,
@@ -252,7 +292,6 @@ def _networks(cloud: CloudSession) -> list[Item]:
         )
         for one in network.ips()
     ]
-    return items
 
 
 def _rule(rule: Any) -> str:

@@ -6,9 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from providers.estate.failures import reason_of
-from providers.estate.model import Absence, Item, Kind, Section
+from providers.estate.model import Absence, Item, Kind, Reason, Section
 
-__all__ = ["Source", "ask"]
+__all__ = ["Listing", "Source", "ask"]
+
+
+class Listing(list[Item]):
+    """What a reader found where it knows that something is missing.
+
+    Attributes:
+        reasons: Why it is not all.
+    """
+
+    def __init__(self, items: Iterable[Item] = (), reasons: Iterable[Reason] = ()) -> None:
+        super().__init__(items)
+        self.reasons = list(reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +47,9 @@ def ask(source: Source, kind: Kind) -> Section:
         text = source.lacks.get(kind, f"{source.asked} does not know this")
         return Section.not_asked(kind, Absence.NOT_SUPPORTED, text, asked=source.asked)
     try:
-        return Section.of(kind, list(reader()), asked=source.asked)
+        found = reader()
+        reasons = found.reasons if isinstance(found, Listing) else None
+        return Section.of(kind, list(found), asked=source.asked, reasons=reasons)
     except Exception as error:  # noqa: BLE001 - SDKs raise whatever a shape they did not expect leads to
         why = reason_of(error)
         return Section.not_asked(kind, why.absence, why.text, asked=source.asked)
