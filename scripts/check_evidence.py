@@ -22,9 +22,8 @@ from cryptography.hazmat.primitives import serialization as ser
 
 DER = {"ed25519": "302a300506032b6570032100", "ml-dsa-65": "308207b2300b0609608648016503040312038207a100"}  # heads of raw keys
 DAY, MAX_ROW, MAX_NOTE, MAX_STAMP, MAX_OPENING, MAX_DOCUMENT, MAX_ROWS = 86_400_000, 4096, 8192, 1 << 18, 8 << 20, 16 << 20, 2**40
-TRANSFER, VERIFICATION = "statements/transfer.json", "statements/verification.json"
-ROWS, EXTRA = {"manifest.jsonl", "checkpoint.txt"}, {"openings.jsonl", "timestamp.tsr"}
-NEEDED = ROWS | {"plan.toml", "gate.json", "run.json", "keys.json", TRANSFER, VERIFICATION}
+TRANSFER, VERIFICATION, ROWS = "statements/transfer.json", "statements/verification.json", {"manifest.jsonl", "checkpoint.txt"}
+EXTRA, NEEDED = {"openings.jsonl", "timestamp.tsr"}, ROWS | {"plan.toml", "gate.json", "run.json", "keys.json", TRANSFER, VERIFICATION}
 LEVELS = ["size", "store-checksum", "ciphertext", "sample", "full"]  # the weakest first
 T, N, S = r'"(?:[^"\\]|\\.)*+"', "(?:0|[1-9][0-9]*+)", '"[0-9a-f]{64}"'  # text, number, digest in canonical JSON
 def one_of(*words: str) -> str:
@@ -47,10 +46,11 @@ ROW = "|".join((record(row=N, fields=S, at=N, level=one_of(*LEVELS), state=one_o
 KEYS = several(record(name='"[A-Za-z0-9._-]{1,64}"', algorithm=one_of(*DER), keyid=S, public=T, valid_from=N, valid_until=maybe(N), held=one_of("file", "transit")))
 ENVELOPE = record(payload=T, payloadType=one_of("application/vnd.in-toto+json"), signatures=several(record(keyid=S, sig=T)))
 COUNTS, TREE = several(f"{T}:{N}", r"\{", r"\}"), record(root=S, size=N)
+REWRAPS = r'(?:,"rewraps":(?!\[\])' + several(record(at=N, headers=S, objects=N, readers=several(S), revoked="(?:true|false)")) + ")?"
 PREDICATES = {
     TRANSFER: record(wave=T, wave_id=T, class_=T, mode=T, names=T, claim=T, made_at=N, tree=TREE, states=COUNTS,
         inventory=record(independent=maybe(record(name=T, sha256=S)), listed_from=N, listed_to=N, rows=N),
-        filters=several(rf"\[{one_of('include', 'exclude')},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S), limits_of_this=several(T)),
+        filters=several(rf"\[{one_of('include', 'exclude')},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S) + REWRAPS, limits_of_this=several(T)),
     VERIFICATION: record(wave_id=T, made_at=N, tree=TREE, levels=COUNTS, weakest=maybe(T), from_=maybe(N), to=maybe(N), sample=maybe(record(seed=S, size=N)))}
 PROOF = record(format=one_of("havre-proof/1"), checkpoint=T, keys=KEYS, rows=several(record(line=T, path=several(S), **OPENED)))
 NOTE = re.compile("(havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— [^ \n]+ [A-Za-z0-9+/=]+\n)+)")
@@ -198,8 +198,8 @@ class Check:
                 need(len(raw) <= MAX_DOCUMENT and (raw[-1:] == b"\n" or name[-5:] != ".json"), "too long, or cut off")
                 files[name] = canonical(raw[:-1]) if name[-5:] == ".json" else raw
         with self._about("timestamp.tsr"):  # all that can be said without the authority's certificate
-            stamp, stamped = files.get("timestamp.tsr", b""), self.digests.get(TRANSFER, "")
-            need("timestamp.tsr" not in files or (len(stamp) <= MAX_STAMP and bytes.fromhex(stamped) in stamp), f"not over {TRANSFER}, or too long")
+            if (stamp := files.get("timestamp.tsr")) is not None:
+                need(len(stamp) <= MAX_STAMP and bytes.fromhex(self.digests.get(TRANSFER, "")) in stamp, f"not over {TRANSFER}, or too long")
         with self._about("keys.json"):
             need(fits(files.get("keys.json"), record(keys=KEYS)), "no list of keys as it must be")
             keys = read_keys(files["keys.json"]["keys"], self.now)
@@ -212,8 +212,9 @@ class Check:
                 said = self._statement(file, files.get(file), keys, subjects)
                 need(encode(said.get("inventory", {}).get("rows", size)) == encode(size), "inventory: not the rows that there are")
                 need((made := said["made_at"]) <= self.now + DAY, "made in the future")
-                ends = [key["valid_until"] for one in keys for key in (one, self.trusted.get(one["raw"], one))]
-                need(all(end is None or made <= end for end in ends), "made when a key was not valid any more")
+                ends = [end for one in keys for key in (one, self.trusted.get(one["raw"], one)) if (end := key["valid_until"]) is not None]
+                need(made <= min(ends, default=made), "made when a key was not valid any more")
+                need(said.get("rewraps", [{"readers": said.get("recipients")}])[-1]["readers"] == said.get("recipients"), "rewraps: other readers at the end")
                 for name in sorted(said.keys() & facts.keys()):
                     need(encode(said[name]) == encode(facts[name]), f"{name} is not what the other files give")
                 facts |= {"wave_id": said["wave_id"], "made_at": made}
@@ -221,8 +222,7 @@ class Check:
         """Judge a proof."""
         with self._about(file := path.name), path.open("rb") as stream:
             need((raw := stream.read(MAX_DOCUMENT + 2)).endswith(b"\n"), "cut off")
-            proof = canonical(raw[:-1], PROOF)
-            note, last = proof["checkpoint"].encode(), 0
+            note, last = (proof := canonical(raw[:-1], PROOF))["checkpoint"].encode(), 0
             need(self.digests.get("checkpoint.txt", sha(note).hex()) == sha(note).hex(), "a proof from another bundle")
             _, size, top = self._checkpoint(file, note, read_keys(proof["keys"], 2**53))
             for one in proof["rows"]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
 from migrator.errors import NothingThere
+from migrator.evidence.rewraps import former_readers, recipients_now, rewraps_of
 from migrator.ledger.ledger import Ledger
 
 __all__ = [
@@ -98,6 +99,7 @@ def transfer_predicate(
     if sealed is None:
         raise NothingThere("the inventory of this wave is not complete", hint="run 'havre migrate' first")
     limits = _LIMITS[1:] if inventory else _LIMITS
+    planned, rewraps = plan_recipients(plan), rewraps_of(ledger)
     return {
         "wave": plan.wave,
         "wave_id": plan.id,
@@ -116,8 +118,9 @@ def transfer_predicate(
         "tree": {"root": root.hex(), "size": size},
         "states": dict(tally.states),
         "ledger": {"batches": ledger.seq, "head": ledger.head.hex()},
-        "recipients": sorted(plan_recipients(plan)),
-        "limits_of_this": list(limits),
+        "recipients": recipients_now(planned, rewraps),
+        **({"rewraps": rewraps} if rewraps else {}),
+        "limits_of_this": [*limits, *former_readers(planned, rewraps)],
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from migrator.evidence.rewraps import check_rewraps, fits_rewraps
 from migrator.evidence.shapes import (
     Check,
     check_members,
@@ -73,7 +74,9 @@ def check_transfer(predicate: Mapping[str, Any]) -> None:
     Raises:
         EvidenceInvalid: A member is missing, surplus, or of another kind.
     """
-    check_members(predicate, _TRANSFER)
+    optional = {"rewraps": fits_rewraps} if "rewraps" in predicate else {}
+    check_members(predicate, {**_TRANSFER, **optional})
+    check_rewraps(predicate)
 
 
 def check_verification(predicate: Mapping[str, Any]) -> None:

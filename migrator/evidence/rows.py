@@ -5,8 +5,10 @@ Source: the sections "Fields and commitments" and "Rows" of ``migrator/docs/evid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
+
+import cbor2
 
 from migrator.core.commitments import Salts, fields_digest, row_commitments
 from migrator.core.modes import Mode
@@ -19,7 +21,7 @@ __all__ = ["ManifestRow", "manifest_rows"]
 
 _ROWS: Final = (
     "SELECT o.row, o.key, o.source_version, o.source_etag, o.size, o.plaintext_sha256, o.target_version, "
-    "o.target_etag, o.stored_size, o.ciphertext_sha256, o.reason, o.state, o.level, o.settled_ms, u.header_sha256 "
+    "o.target_etag, o.stored_size, o.ciphertext_sha256, o.reason, o.state, o.level, o.settled_ms, u.header_sha256, o.readers "
     "FROM objects o LEFT JOIN uploads u ON u.row=o.row WHERE o.row BETWEEN ? AND ? ORDER BY o.row"
 )
 _PARTS: Final = (
@@ -66,11 +68,13 @@ def manifest_rows(
 ) -> Iterator[ManifestRow]:
     """The rows of a ledger from ``first`` to ``last``, in order, in memory that does not grow with their number."""
     parts = _PartsByRow(ledger, first, last)
+    # A header that is not padded is as long as its readers are many; 0 is the set of the wave file.
+    counts = {0: recipients, **ledger_readers(ledger)}
     for values in ledger.query(_ROWS, (first, last)):
         row, state, at = values[0], State(values[11]), values[13]
         # What was verified once and then found otherwise keeps no level.
         level = values[12] if state in _PROVEN else None
-        fields = _fields(values, names, parts, mode=mode, recipients=recipients)
+        fields = _fields(values, names, parts, mode=mode, counts=counts)
         drawn = salts.of(row)
         commitments = row_commitments(drawn, fields)
         word = _WORDS[state]
@@ -86,9 +90,9 @@ def _line(row: int, state: str, level: str | None, at: int | None, fields: bytes
 
 
 def _fields(
-    values: tuple[Any, ...], names: TargetNames, parts: _PartsByRow, *, mode: Mode, recipients: int
+    values: tuple[Any, ...], names: TargetNames, parts: _PartsByRow, *, mode: Mode, counts: Mapping[int, int]
 ) -> dict[str, Any]:
-    row, key, version, etag, size, plaintext, *target, reason, _state, _level, _at, header = values
+    row, key, version, etag, size, plaintext, *target, reason, _state, _level, _at, header, readers = values
     target_version, target_etag, stored_size, ciphertext = target
     fields: dict[str, Any] = {
         "source_key": key,
@@ -112,11 +116,18 @@ def _fields(
         fields["parts"] = parts.of(row)
         fields["header_sha256"] = _hex(header)
     if mode.seals:
-        length = header_length(recipients) if whole else PADDED_HEADER
+        length = header_length(counts[readers]) if whole else PADDED_HEADER
         # A rewrapped object that was put at once keeps a header whose length its source decides.
         if mode is Mode.ENCRYPT or not whole:
             fields["segments"] = -(-(stored_size - length) // CIPHER_SEGMENT)
     return fields
+
+
+def ledger_readers(ledger: Ledger) -> dict[int, int]:
+    """How many readers each set has that a rewrap put in the place of the wave file's."""
+    return {
+        number: len(cbor2.loads(body)) for number, body in ledger.query("SELECT id, recipients FROM readers")
+    }
 
 
 def _hex(digest: bytes | None) -> str | None:
