@@ -5,13 +5,15 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from migrator.core.canonical import encode
 from migrator.custody.transit import Transit
 from migrator.custody.wrapped_key import MAX_FILE, open_wrapped, parse_wrapped, wrap_identity
 from migrator.envelope.errors import EnvelopeError, KeyFileInvalid
@@ -144,3 +146,14 @@ def test_the_vector_of_the_page_opens() -> None:
     assert kept.version == 3
     with pytest.raises(KeyFileInvalid):
         kept.open(bytes(32))
+
+
+def test_a_file_that_seals_another_private_key_is_refused() -> None:
+    """A well-made seal around the other half of no pair does not open: what comes out must fit `public`."""
+    key, other = bytes(32), Identity.from_private_bytes(b"\x07" * 32)
+    kept = parse_wrapped(wrapped())
+    sealed = ChaCha20Poly1305(key).encrypt(bytes(12), other.key.private_bytes_raw(), encode(kept.head()))
+    with pytest.raises(KeyFileInvalid, match="damaged"):
+        replace(kept, _nonce=bytes(12), _sealed=sealed).open(key)
+    right = ChaCha20Poly1305(key).encrypt(bytes(12), IDENTITY.key.private_bytes_raw(), encode(kept.head()))
+    assert replace(kept, _nonce=bytes(12), _sealed=right).open(key).public == IDENTITY.public
