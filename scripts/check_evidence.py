@@ -53,7 +53,7 @@ PREDICATES = {
         filters=several(rf"\[{one_of('include', 'exclude')},{T}\]"), ledger=record(batches=N, head=S), recipients=several(S) + REWRAPS, limits_of_this=several(T)),
     VERIFICATION: record(wave_id=T, made_at=N, tree=TREE, levels=COUNTS, weakest=maybe(T), from_=maybe(N), to=maybe(N), sample=maybe(record(seed=S, size=N)))}
 PROOF = record(format=one_of("havre-proof/1"), checkpoint=T, keys=KEYS, rows=several(record(line=T, path=several(S), **OPENED)))
-NOTE = re.compile("(havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— [^ \n]+ [A-Za-z0-9+/=]+\n)+)")
+NOTE = re.compile("(havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— [A-Za-z0-9._-]{1,64} [A-Za-z0-9+/=]+\n)+)")
 class Wrong(Exception):
     """What is wrong, in words."""
 def need(holds: object, reason: str) -> None:

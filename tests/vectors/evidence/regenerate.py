@@ -185,6 +185,11 @@ def mutations():
         },
     )
     yield "checkpoint-with-extension", BOTH, swapped("checkpoint.txt", b"\n\n", b"\nmore\n\n")
+    yield (
+        "checkpoint-name-with-another-line-end",
+        BOTH,
+        swapped("checkpoint.txt", b" office ", b" off\x0bce "),
+    )
     yield "checkpoint-size-with-zero", BOTH, swapped("checkpoint.txt", b"\n12\n", b"\n012\n")
     for name, said in (("transfer", transfer), ("verification", verification)):
         file = f"statements/{name}.json"
