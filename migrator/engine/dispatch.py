@@ -7,6 +7,7 @@ piece of work is handed out, in the order of the pieces, so that a worker never 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -32,6 +33,7 @@ __all__ = ["Dispatcher"]
 
 _Work = tuple[Callable[[], None], int]
 _LOW: Final = 2
+_MORE: Final = 16
 
 
 class Dispatcher:
@@ -43,6 +45,7 @@ class Dispatcher:
         self._open: list[LargeTransfer] = []
         self._starting = 0
         self._fed = False
+        self._moved = False
         self._in_flight = 0
         self._change = threading.Condition()
         self._failures: list[BaseException] = []
@@ -85,16 +88,22 @@ class Dispatcher:
         def claim(rows: list[Row]) -> list[Row]:
             return self._context.writer.call(Ledger.claim, rows, root) if rows else []
 
+        again = array("Q")
         for rows in self._pages(Ledger.begun):
-            again = [row for row in rows if row.state in (State.READY, State.FAILED)]
-            kept = [row for row in rows if row.state in (State.OPEN, State.STORED)]
-            fresh = claim(again)
-            self._hand([(row, True) for row in (*kept, *fresh)])
+            again.extend(row.row for row in rows if row.state in (State.READY, State.FAILED))
+            self._hand([(row, True) for row in rows if row.state in (State.OPEN, State.STORED)])
         if self._context.settings.retry_rejected:
             for rows in self._pages(Ledger.rejected):
                 self._hand([(row, True) for row in claim(rows)])
         for rows in self._pages(Ledger.planned):
             self._hand([(row, False) for row in claim(rows)])
+        # Last what an earlier run could not end: objects that fail each time must not stand before all others.
+        for start in range(0, len(again), self._context.settings.claim):
+            if self._context.stop:
+                return
+            chosen = ",".join(map(str, again[start : start + self._context.settings.claim]))
+            rows = self._context.writer.call(Ledger.rows, f"row IN ({chosen})")
+            self._hand([(row, True) for row in claim(rows)])
 
     def _pages(self, query: Callable[[Ledger, int, int], list[Row]]) -> Iterator[list[Row]]:
         """Rows in one state, page by page; a row that enters the state behind the cursor is not met again."""
@@ -293,6 +302,7 @@ class Dispatcher:
 
     def _finish(self, row: Row, outcome: str) -> None:
         self._context.consecutive_failures = 0
+        self._moved = True
         self._context.progress.finish(outcome, row.size)
 
     def _failed(self, row: Row, error: BaseException, transfer: LargeTransfer | None) -> None:
@@ -314,10 +324,12 @@ class Dispatcher:
             transfer.abort()
         if verdict.stop:
             context.stop.request(error)
-        if verdict.temporary:
+        if verdict.temporary or verdict.refused:
             with context.lock:
                 context.consecutive_failures += 1
-                if context.consecutive_failures >= context.settings.give_up_after:
+                # Where others went through, a few in a row may be objects that are odd together.
+                patience = context.settings.give_up_after * (_MORE if self._moved else 1)
+                if context.consecutive_failures >= patience:
                     context.stop.request(error)
 
     def _take_back(self, row: Row) -> None:

@@ -9,7 +9,7 @@ from migrator.engine.settle import TargetTaken
 from migrator.envelope.errors import EnvelopeError, NoMatch
 from migrator.errors import CapabilityMissing, IntegrityError, SourceDrift
 from migrator.ledger.rows import Row
-from providers.errors import Damaged, Exhausted, Retry, StoreError, Truncated, UploadLost
+from providers.errors import Damaged, Exhausted, PermissionDenied, Retry, StoreError, Truncated, UploadLost
 
 __all__ = ["Verdict", "judge"]
 
@@ -23,6 +23,7 @@ class Verdict:
         event: What the ledger records, or None.
         stop: The run must stop for this.
         temporary: It may pass; several in a row stop the run.
+        refused: The store gives or takes this one not; several in a row stop the run.
         damaged: What is stored is not what was sent.
     """
 
@@ -30,6 +31,7 @@ class Verdict:
     event: Event | None
     stop: bool = False
     temporary: bool = False
+    refused: bool = False
     damaged: bool = False
 
 
@@ -52,6 +54,9 @@ def judge(row: Row, error: BaseException, *, opened_any: bool) -> Verdict | None
             return Verdict("failed", ObjectFailed(row.row, "ended early: fewer bytes arrived than announced"))
         case Exhausted() | UploadLost():
             return Verdict("failed", None, temporary=True)
+        case PermissionDenied():
+            # One object may be closed to us (a key of its own, a policy on a prefix) where the others are not.
+            return Verdict("failed", ObjectFailed(row.row, f"{error.code}: {error.message}"), refused=True)
         case StoreError() if error.retry is Retry.STOP:
             return Verdict(None, None, stop=True)
         case StoreError() if error.retry is Retry.LATER:

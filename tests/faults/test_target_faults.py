@@ -14,6 +14,7 @@ from migrator.core.modes import Level, Mode
 from migrator.engine.context import Stop
 from providers.errors import (
     LocalStorageFull,
+    PermissionDenied,
     StoreError,
     Throttled,
     Unauthenticated,
@@ -130,6 +131,42 @@ def test_credentials_that_expire_at_the_source_stop_at_once(tmp_path: Path) -> N
     wave.source.faults.fail("read", lambda: Unauthenticated("expired"), times=None, skip=2)
     assert wave.run().exit_code == 1
     wave.source.faults.clear()
+    assert wave.run().exit_code == 0
+    check_done(wave)
+
+
+@pytest.mark.parametrize(
+    "error", [lambda: PermissionDenied("not this one"), lambda: Unavailable("500")], ids=["403", "500"]
+)
+@pytest.mark.parametrize("operation", ["read", "put"])
+def test_objects_that_are_odd_do_not_hold_up_the_others(
+    tmp_path: Path, operation: str, error: Callable[[], StoreError]
+) -> None:
+    """Where a store refuses six objects, whoever comes first in the listing, all others arrive; the six are named."""
+    odd = {f"a{number}" for number in range(6)}
+    plain = dict.fromkeys(odd, b"odd") | {f"b{number}": b"plain" for number in range(20)}
+    wave = Wave.make(tmp_path, plain)
+    place = wave.source if operation == "read" else wave.target
+    keys = odd if operation == "read" else {wave.target_key(key) for key in odd}
+    place.faults.fail(operation, error, times=None, wants=lambda args, _: args[0] in keys)
+    wave.run()
+    report = wave.run()
+    assert report.exit_code in (3, 5)
+    assert report.counts["verified"] == 20
+    assert len({problem["row"] for problem in report.problems}) == 6
+    place.faults.clear()
+    assert wave.run().exit_code == 0
+    check_done(wave)
+
+
+def test_rights_that_are_missing_stop_the_run(tmp_path: Path) -> None:
+    """Credentials that may write nothing end the run with exit 1 after a few objects, not after all."""
+    wave = Wave.make(tmp_path, {f"o{number}": b"x" for number in range(40)})
+    wave.target.faults.fail("put", lambda: PermissionDenied("not allowed"), times=None, wants=data)
+    report = wave.run()
+    assert (report.state, report.exit_code) == ("stopped", 1)
+    assert wave.target.faults.count("put") < 40
+    wave.target.faults.clear()
     assert wave.run().exit_code == 0
     check_done(wave)
 
