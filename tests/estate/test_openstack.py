@@ -1,5 +1,7 @@
-"""An OpenStack's networks, read from a real Keystone and Neutron; what is not there is said."""
+"""What an OpenStack holds, read from a real Keystone, Nova, Cinder, Glance and Neutron; what is not there is said."""
 
+import base64
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import openstack
 import pytest
 from click.testing import CliRunner
 
@@ -16,26 +19,28 @@ from providers.estate.gather import gather
 from providers.estate.guard import Guard
 from providers.estate.model import Absence, Estate, Item, Kind, State
 from providers.sites import Sites
-from support.openstack_cloud import OpenStack, missing_cloud
+from support.keystone import REGION
+from support.openstack_compute import ComputeCloud, missing_compute
 
 pytestmark = [
     pytest.mark.timeout(900),
     # openstacksdk calls what it deprecates itself.
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
 ]
+SECRET = "what-the-first-boot-is-told"
 SCHEMA = json.loads((Path(__file__).parents[2] / "providers/estate/estate.schema.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStack]:
-    if reason := missing_cloud():
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComputeCloud]:
+    if reason := missing_compute():
         pytest.skip(reason)
-    with OpenStack(tmp_path_factory.mktemp("openstack")) as running:
+    with ComputeCloud(tmp_path_factory.mktemp("openstack")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def network(cloud: OpenStack) -> dict[str, Any]:
+def network(cloud: ComputeCloud) -> dict[str, Any]:
     """A network with a subnet, a router and a security group that lets SSH in."""
     made = cloud.call("POST", "/networks", {"network": {"name": "hds-private"}})["network"]
     subnet = {"network_id": made["id"], "ip_version": 4, "cidr": "10.9.0.0/24"}
@@ -55,6 +60,62 @@ def network(cloud: OpenStack) -> dict[str, Any]:
     return {"network": made["id"], "router": router["id"], "group": group["id"]}
 
 
+def connect(cloud: ComputeCloud, user: str, password: str, project: str) -> Any:
+    auth = cloud.keystone.auth(user, password, project)
+    return openstack.connect(auth=auth, region_name=REGION, load_yaml_config=False, load_envvars=False)
+
+
+@pytest.fixture(scope="module")
+def deployer(cloud: ComputeCloud) -> Iterator[Any]:
+    """The project's user, through openstacksdk."""
+    with connect(cloud, "deployer", cloud.password, cloud.project) as connection:
+        yield connection
+
+
+def volume(deployer: Any, name: str, **more: str) -> Any:
+    made = deployer.block_storage.create_volume(name=name, size=1, **more)
+    return deployer.block_storage.wait_for_status(made, "available", failures=["error"], wait=120)
+
+
+@pytest.fixture(scope="module")
+def holdings(cloud: ComputeCloud, deployer: Any, network: dict[str, Any]) -> dict[str, Any]:
+    """Two images, two servers, and two volumes: one in clear at a server, one encrypted."""
+    with connect(cloud, "admin", cloud.keystone.password, "admin") as admin:
+        flavor = admin.compute.create_flavor(name="small", ram=512, vcpus=1, disk=1)
+        luks = admin.block_storage.create_type(name="luks")
+        admin.block_storage.create_type_encryption(
+            luks, provider="luks", cipher="aes-xts-plain64", key_size=256, control_location="front-end"
+        )
+    images, servers = {}, {}
+    for name in ("debian", "worker-golden"):
+        images[name] = deployer.image.create_image(
+            name=name,
+            data=io.BytesIO(name.encode()),
+            disk_format="raw",
+            container_format="bare",
+            min_disk=1,
+            os_distro="debian",
+            wait=True,
+        )
+    for name in ("worker-1", "worker-2"):
+        made = deployer.compute.create_server(
+            name=name,
+            image_id=images["debian"].id,
+            flavor_id=flavor.id,
+            networks=[{"uuid": network["network"]}],
+            metadata={"purpose": "migration"},
+            user_data=base64.b64encode(SECRET.encode()).decode(),
+        )
+        servers[name] = deployer.compute.wait_for_server(made, wait=240)
+    volumes = {
+        "scratch": volume(deployer, "scratch"),
+        "ledger": volume(deployer, "ledger", volume_type="luks"),
+    }
+    deployer.compute.create_volume_attachment(servers["worker-1"], volume_id=volumes["scratch"].id)
+    deployer.block_storage.wait_for_status(volumes["scratch"], "in-use", failures=["error"], wait=120)
+    return {"flavor": flavor, "images": images, "servers": servers, "volumes": volumes}
+
+
 def config(folder: Path) -> Path:
     path = folder / "havre.toml"
     path.write_text(
@@ -67,9 +128,9 @@ def config(folder: Path) -> Path:
 class Asker:
     """Asks the cloud, and keeps every request that left."""
 
-    def __init__(self, cloud: OpenStack, folder: Path) -> None:
+    def __init__(self, cloud: ComputeCloud, folder: Path, clouds: Path | None = None) -> None:
         self.site = Sites.load(config(folder), {}).site("here")
-        self.environ = {"OS_CLIENT_CONFIG_FILE": str(cloud.clouds), "A": "a", "B": "b"}
+        self.environ = {"OS_CLIENT_CONFIG_FILE": str(clouds or cloud.clouds), "A": "a", "B": "b"}
         self.sent: list[tuple[str, str]] = []
 
     def __call__(self) -> Estate:
@@ -83,11 +144,107 @@ class Asker:
         return found
 
 
-def item(estate: Estate, identifier: str) -> Item:
-    return next(one for one in estate.section(Kind.NETWORKS).items if one.id == identifier)
+def item(estate: Estate, identifier: str, kind: Kind = Kind.NETWORKS) -> Item:
+    return next(one for one in estate.section(kind).items if one.id == identifier)
 
 
-def test_networks_show_with_their_settings(cloud: OpenStack, network: dict[str, Any], tmp_path: Path) -> None:
+def test_servers_show_with_their_settings(
+    cloud: ComputeCloud, holdings: dict[str, Any], network: dict[str, Any], tmp_path: Path
+) -> None:
+    """Nova gives one server a page, and all are there: state, image, flavour, address, volumes, labels."""
+    found = Asker(cloud, tmp_path)()
+    section, servers = found.section(Kind.NODES), holdings["servers"]
+    assert section.state is State.COMPLETE, section.reasons
+    assert {one.id: one.name for one in section.items} == {one.id: name for name, one in servers.items()}
+    first = item(found, servers["worker-1"].id, Kind.NODES)
+    assert first.settings["status"] == "active"
+    assert first.settings["power_state"] == "running"
+    assert first.settings["image"] == holdings["images"]["debian"].id
+    assert first.settings["flavor"] == holdings["flavor"].id
+    assert first.settings["volumes"] == (holdings["volumes"]["scratch"].id,)
+    assert first.settings["private_ips"][0].startswith("10.9.0.")  # type: ignore[index, union-attr]
+    assert first.tags == {"purpose": "migration"}
+    assert first.created is not None
+    assert item(found, servers["worker-2"].id, Kind.NODES).settings["volumes"] == ()
+    # What a server is told at its first boot, and its password, are nobody's to keep.
+    text = json.dumps(found.to_dict())
+    assert SECRET not in text
+    assert base64.b64encode(SECRET.encode()).decode() not in text
+    assert servers["worker-1"].admin_password is None or servers["worker-1"].admin_password not in text
+
+
+def test_volumes_show_whether_they_are_encrypted(
+    cloud: ComputeCloud, holdings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Cinder gives one volume a page, and all are there: size, type, whose they are, encrypted or not."""
+    found = Asker(cloud, tmp_path)()
+    section, volumes = found.section(Kind.VOLUMES), holdings["volumes"]
+    assert section.state is State.COMPLETE, section.reasons
+    assert {one.id: one.name for one in section.items} == {one.id: name for name, one in volumes.items()}
+    scratch = item(found, volumes["scratch"].id, Kind.VOLUMES).settings
+    ledger = item(found, volumes["ledger"].id, Kind.VOLUMES).settings
+    assert (scratch["encrypted"], ledger["encrypted"]) == (False, True)
+    assert (scratch["status"], ledger["status"]) == ("in-use", "available")
+    assert scratch["attached_to"] == (holdings["servers"]["worker-1"].id,)
+    assert (ledger["attached_to"], ledger["size_gib"], ledger["type"]) == ((), 1, "luks")
+
+
+def test_images_show_with_their_settings(
+    cloud: ComputeCloud, holdings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Glance gives one image a page, and all are there, with whoever may see them."""
+    found = Asker(cloud, tmp_path)()
+    section, images = found.section(Kind.IMAGES), holdings["images"]
+    assert section.state is State.COMPLETE, section.reasons
+    assert {one.id: one.name for one in section.items} == {one.id: name for name, one in images.items()}
+    debian = item(found, images["debian"].id, Kind.IMAGES).settings
+    assert (debian["status"], debian["visibility"], debian["min_disk_gib"]) == ("active", "shared", 1)
+    assert debian["os"] == "debian"
+
+
+def test_a_reader_sees_the_same(cloud: ComputeCloud, holdings: dict[str, Any], tmp_path: Path) -> None:
+    """The role reader, which may change nothing, is enough for all of it."""
+    password = cloud.keystone.user("auditor", cloud.project_id, "reader")
+    audited = Asker(cloud, tmp_path, cloud.clouds_of("auditor", password))()
+    assert drift(Asker(cloud, tmp_path)(), audited) == ()
+
+
+def test_what_a_role_may_not_list_is_a_gap(
+    cloud: ComputeCloud, holdings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Refusals are named section by section; Neutron's empty lists, which refuse nothing, are not taken for none."""
+    password = cloud.keystone.user("archivist", cloud.project_id, "archive-only")
+    found = Asker(cloud, tmp_path, cloud.clouds_of("archivist", password))()
+    for kind in (Kind.NODES, Kind.VOLUMES, Kind.IMAGES):
+        section = found.section(kind)
+        assert (section.state, section.items) == (State.NOT_ASKED, ())
+        assert [one.absence for one in section.reasons] == [Absence.PERMISSION_DENIED]
+    networks = found.section(Kind.NETWORKS)
+    assert networks.state is State.PARTIAL
+    assert [one.absence for one in networks.reasons] == [Absence.PERMISSION_DENIED]
+    assert found.short
+    # Against what another saw, nothing counts as removed: the gap itself is what differs.
+    assert not [one for one in drift(Asker(cloud, tmp_path)(), found) if one.change is Change.REMOVED]
+
+
+def test_a_volume_that_comes_is_drift(
+    cloud: ComputeCloud, holdings: dict[str, Any], deployer: Any, tmp_path: Path
+) -> None:
+    """A volume made between two looks is one finding."""
+    asker = Asker(cloud, tmp_path)
+    before = asker()
+    made = volume(deployer, "later")
+    try:
+        (finding,) = drift(before, asker())
+    finally:
+        deployer.block_storage.delete_volume(made)
+        deployer.block_storage.wait_for_delete(made, wait=120)
+    assert (finding.change, finding.kind, finding.id) == (Change.ADDED, Kind.VOLUMES, made.id)
+
+
+def test_networks_show_with_their_settings(
+    cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path
+) -> None:
     """Networks carry their address ranges, security groups their rules; region and time are told."""
     found = Asker(cloud, tmp_path)()
     assert found.section(Kind.NETWORKS).state is State.COMPLETE
@@ -104,17 +261,17 @@ def test_networks_show_with_their_settings(cloud: OpenStack, network: dict[str, 
 
 
 def test_services_that_are_not_there_are_not_empty(
-    cloud: OpenStack, network: dict[str, Any], tmp_path: Path
+    cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Without Nova, Cinder, Glance and Designate in the catalogue their sections are not asked, for that reason."""
-    found = Asker(cloud, tmp_path)()
-    for kind in (Kind.NODES, Kind.VOLUMES, Kind.IMAGES, Kind.ZONES):
-        section = found.section(kind)
-        assert section.state is State.NOT_ASKED
-        assert section.reasons[0].absence is Absence.NOT_SUPPORTED, section
+    """Without Designate in the catalogue its section is not asked, for that reason."""
+    section = Asker(cloud, tmp_path)().section(Kind.ZONES)
+    assert section.state is State.NOT_ASKED
+    assert section.reasons[0].absence is Absence.NOT_SUPPORTED, section
 
 
-def test_reading_a_cloud_changes_nothing(cloud: OpenStack, network: dict[str, Any], tmp_path: Path) -> None:
+def test_reading_a_cloud_changes_nothing(
+    cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path
+) -> None:
     """The one POST that leaves is the login, and asking twice gives the same, without any secret."""
     asker = Asker(cloud, tmp_path)
     first = asker()
@@ -124,7 +281,7 @@ def test_reading_a_cloud_changes_nothing(cloud: OpenStack, network: dict[str, An
     assert cloud.password not in json.dumps(first.to_dict())
 
 
-def test_an_opened_port_is_drift(cloud: OpenStack, network: dict[str, Any], tmp_path: Path) -> None:
+def test_an_opened_port_is_drift(cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path) -> None:
     """A rule that is added between two looks is one finding, which shows it."""
     asker = Asker(cloud, tmp_path)
     before = asker()
@@ -143,7 +300,7 @@ def test_an_opened_port_is_drift(cloud: OpenStack, network: dict[str, Any], tmp_
     assert "ingress IPv4 udp any from any" in finding.after  # type: ignore[operator]
 
 
-def test_a_wrong_password_is_said(cloud: OpenStack, network: dict[str, Any], tmp_path: Path) -> None:
+def test_a_wrong_password_is_said(cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path) -> None:
     """A refused login makes every section of the cloud not asked, and names no secret."""
     asker = Asker(cloud, tmp_path)
     clouds = json.loads(cloud.clouds.read_text())
@@ -157,7 +314,7 @@ def test_a_wrong_password_is_said(cloud: OpenStack, network: dict[str, Any], tmp
 
 
 def test_the_command_keeps_and_compares(
-    cloud: OpenStack, network: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What --save keeps is what --against compares; a new network ends the command with 4."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds))

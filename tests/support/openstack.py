@@ -51,7 +51,8 @@ def gunicorn(directory: Path, application: str, port: int) -> list[str]:
         # One thread: SQLite's connections must be closed by the thread that opened them.
         "workers": 1,
         "worker_class": "sync",
-        "timeout": 120,
+        # It counts from the start of the process, and some make their databases first.
+        "timeout": 600,
         "worker_tmp_dir": str(directory),
         "control_socket_disable": True,
     }

@@ -1,8 +1,7 @@
 """A real OpenStack on this machine: Keystone, and Neutron without agents, on SQLite. Imports no pytest.
 
 Neutron keeps networks, subnets, routers, security groups and floating addresses as in any cloud; there is no
-hypervisor behind it, so ports are never bound. Nova, Cinder and Glance are not run here: Glance cannot be installed
-without building packages, and the other two want a message bus.
+hypervisor behind it, so ports are never bound. ``openstack_compute.py`` adds servers, volumes and images.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import secrets
 import subprocess
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,10 +36,15 @@ class OpenStack:
         keystone: Who lets in.
         url: Where Neutron listens.
         project: Name of the project.
+        project_id: Its id; empty before it was started.
         password: That of its user ``deployer``.
     """
 
     project = "hds"
+    mechanism = "openvswitch"
+    """Who binds ports, by Neutron's name for it."""
+    modules = ""
+    """Folders of further Python modules for Neutron, as ``PYTHONPATH`` holds them."""
 
     def __init__(self, directory: Path) -> None:
         """Describe it; nothing is started yet."""
@@ -50,25 +55,26 @@ class OpenStack:
         self.url = f"http://127.0.0.1:{port}"
         self.password = ""
         self._port = port
-        self._process: ServerProcess | None = None
+        self.project_id = ""
+        self._service = ""
+        self._processes: list[ServerProcess] = []
 
     def start(self) -> None:
-        """Start both; the first time databases, users and the catalogue are made.
+        """Start all; the first time databases, users and the catalogue are made.
 
         Raises:
             ServerError: Something is absent, or did not come to serve.
         """
-        if reason := missing_cloud():
-            raise ServerError(reason)
         self.keystone.start()
-        if self._process is None:
-            self._process = self._prepare()
-        self._process.start()
+        self._processes = self._processes or self._prepare()
+        with ThreadPoolExecutor(len(self._processes)) as pool:
+            for done in [pool.submit(process.start) for process in self._processes]:
+                done.result()
 
     def kill(self) -> None:
-        """End both at once."""
-        if self._process is not None:
-            self._process.kill()
+        """End all at once."""
+        for process in self._processes:
+            process.kill()
         self.keystone.kill()
 
     def __enter__(self) -> Self:
@@ -85,9 +91,13 @@ class OpenStack:
     @property
     def clouds(self) -> Path:
         """A ``clouds.yaml`` with the cloud ``hds``: the project's user."""
-        path = self.directory / "clouds.yaml"
+        return self.clouds_of("deployer", self.password)
+
+    def clouds_of(self, user: str, password: str) -> Path:
+        """A ``clouds.yaml`` with the cloud ``hds``, as another user of the project."""
+        path = self.directory / f"clouds-{user}.yaml"
         one = {
-            "auth": self.keystone.auth("deployer", self.password, self.project),
+            "auth": self.keystone.auth(user, password, self.project),
             "region_name": REGION,
             "identity_api_version": 3,
         }
@@ -115,11 +125,11 @@ class OpenStack:
 
     # -- within ------------------------------------------------------------------------------------
 
-    def _prepare(self) -> ServerProcess:
-        service = self.keystone.project("service")
-        checker = self.keystone.user("neutron", service, "admin", "service")
-        project = self.keystone.project(self.project)
-        self.password = self.keystone.user("deployer", project, "member")
+    def _prepare(self) -> list[ServerProcess]:
+        self._service = self.keystone.project("service")
+        checker = self.keystone.user("neutron", self._service, "admin", "service")
+        self.project_id = self.keystone.project(self.project)
+        self.password = self.keystone.user("deployer", self.project_id, "member")
         self.keystone.service("neutron", "network", self.url)
         here = self.directory
         (here / "policy.yaml").write_text("{}\n")
@@ -150,7 +160,7 @@ class OpenStack:
                 "ml2": {
                     "type_drivers": "local,flat,vxlan",
                     "tenant_network_types": "vxlan",
-                    "mechanism_drivers": "openvswitch",
+                    "mechanism_drivers": self.mechanism,
                     "extension_drivers": "port_security",
                 },
                 "ml2_type_flat": {"flat_networks": "public"},
@@ -158,18 +168,20 @@ class OpenStack:
             },
         )
         self._run(str(PYTHON), str(_SCHEMA), f"sqlite:///{here / 'neutron.db'}")
-        return ServerProcess(
+        neutron = ServerProcess(
             gunicorn(here, "neutron.wsgi.api:application", self._port),
             log=here / "neutron.log",
             ready=self._answers,
             env={
                 "OS_NEUTRON_CONFIG_FILES": str(configuration),
                 "PYTHONWARNINGS": "ignore",
+                "PYTHONPATH": self.modules,
                 "HOME": str(here),
             },
             cwd=here,
             deadline_seconds=240,
         )
+        return [neutron]
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
