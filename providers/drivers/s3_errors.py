@@ -89,6 +89,11 @@ _BY_CODE: Final[dict[str, type[StoreError]]] = {
     "InvalidURI": KeyRefused,
     "InvalidObjectName": KeyRefused,
     "XMinioInvalidObjectName": KeyRefused,
+    # 'x' and 'x/y' exclude each other there: MinIO's fronts and Versity's gateway.
+    "XMinioObjectExistsAsDirectory": KeyRefused,
+    "XMinioParentIsObject": KeyRefused,
+    "ExistingObjectIsDirectory": KeyRefused,
+    "ObjectParentIsFile": KeyRefused,
     "NotImplemented": Unsupported,
     "MissingContentLength": Unsupported,
     "InvalidObjectState": Unsupported,

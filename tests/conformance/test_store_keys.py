@@ -7,7 +7,7 @@ import pytest
 from providers.errors import KeyRefused, StoreError
 from providers.model import Key, PutOptions
 from providers.store import ObjectStore
-from support.store_suite import gated, keys_of, put, whole
+from support.store_suite import gated, keys_of, put, unfinished, whole
 
 AWKWARD = {
     "space": "a b/c d",
@@ -129,7 +129,7 @@ def test_refused_before_a_byte_moves(store: ObjectStore) -> None:
         if store.check_key(Key(key)) is not None:
             with pytest.raises(KeyRefused):
                 store.open_upload(Key(key), PutOptions(attempt="r"))
-    assert list(store.list_uploads()) == []
+    assert unfinished(store) == []
 
 
 def test_messages_do_not_quote_keys(store: ObjectStore) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from providers.capabilities import Capabilities
 from providers.driver import StoreDriver
 from providers.drivers.azure_blob import AzureBlobDriver, AzureSettings
@@ -64,6 +66,8 @@ class ServerFacts:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
     shapes: tuple[str, ...] = SHAPES
+    own_buckets: bool = False
+    """Every test has a bucket that nobody used: emptying one does not leave it as it was."""
 
     def narrowed(self) -> tuple[Profile, Capabilities]:
         """The profile, and its capabilities as this server has them."""
@@ -89,6 +93,7 @@ def load_servers(folder: Path) -> dict[str, ServerFacts]:
             profile=data["profile"],
             capabilities=changes,
             shapes=tuple(data.get("shapes", SHAPES)),
+            own_buckets=data.get("own_buckets", False),
             overrides=tuple(
                 Override(
                     test=entry["test"],
@@ -183,6 +188,9 @@ class S3Harness(Harness):
     @contextmanager
     def bucket(self) -> Iterator[str]:
         """One bucket that is emptied after each test: some servers take a second to make another."""
+        if self.facts.own_buckets:
+            yield self.new_bucket()  # it goes with its server
+            return
         bucket = _SHARED.get(self._server.endpoint)
         if bucket is None:
             bucket = _SHARED[self._server.endpoint] = self.new_bucket()
@@ -223,8 +231,8 @@ _SHARED: dict[str, str] = {}
 
 
 def _empty(client: Any, bucket: str) -> None:
-    """Remove all objects, versions and unfinished uploads."""
-    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+    """Remove all objects, versions and unfinished uploads, as far as the server lists them."""
+    for upload in _listed(client.list_multipart_uploads, bucket).get("Uploads", ()):
         client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     while True:
         page = client.list_objects_v2(Bucket=bucket)
@@ -233,12 +241,22 @@ def _empty(client: Any, bucket: str) -> None:
         if not page.get("IsTruncated"):
             break
     while True:
-        page = client.list_object_versions(Bucket=bucket)
+        page = _listed(client.list_object_versions, bucket)
         held = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         for entry in held:
             client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
         if not held or not page.get("IsTruncated"):
             break
+
+
+def _listed(ask: Callable[..., Any], bucket: str) -> Any:
+    """A listing, or none where the server does not know such; `rclone serve s3` says 404 where it is empty."""
+    try:
+        return ask(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {404, 501}:
+            raise
+        return {}
 
 
 class AzureHarness(Harness):

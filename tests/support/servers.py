@@ -332,6 +332,7 @@ SERVERS: dict[str, Callable[[], str | None]] = {
     "swift-s3api": lambda: missing_openstack("swift"),
     "swift_keystone": lambda: missing_openstack("swift", "keystone", "gunicorn"),
     "seaweedfs_tls": _missing_seaweedfs,
+    "azurite_tls": _missing_azurite,
     "sftp": missing_sshd,
     "openssl": lambda: None if shutil.which("openssl") else "openssl: no openssl program on the PATH",
 }

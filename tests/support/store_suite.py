@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from providers.errors import KeyRefused, Unsupported
-from providers.model import Key, ObjectMeta, PartReceipt, PutOptions, UploadId
+from providers.model import Key, ObjectMeta, PartReceipt, PutOptions, UploadId, UploadRef
 from providers.store import ObjectStore
 
-__all__ = ["ABSENT", "gated", "keys_of", "part_bodies", "put", "send_parts", "whole"]
+__all__ = ["ABSENT", "gated", "keys_of", "part_bodies", "put", "send_parts", "unfinished", "whole"]
 
 ABSENT = PutOptions(if_absent=True, attempt="absent")
 
@@ -39,6 +39,11 @@ def whole(store: ObjectStore, key: str) -> bytes:
 def keys_of(store: ObjectStore, prefix: str = "") -> list[str]:
     """The keys of a listing, sorted: stores differ in their order."""
     return sorted(meta.key for meta in store.list(prefix))
+
+
+def unfinished(store: ObjectStore) -> list[UploadRef]:
+    """Unfinished uploads, as far as the store lists them."""
+    return list(store.list_uploads()) if store.capabilities.lists_uploads else []
 
 
 def part_bodies(store: ObjectStore, count: int) -> list[bytes]:
