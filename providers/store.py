@@ -13,23 +13,17 @@ Invariant: a message names the site, the bucket and the operation, never the obj
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final
 
-from providers.capabilities import Capabilities
-from providers.driver import StoreDriver
 from providers.errors import (
     ConditionFailed,
-    KeyRefused,
     RangeInvalid,
-    StoreError,
     Truncated,
     Unexpected,
     Unsupported,
 )
 from providers.limits import require_options, require_part, require_put
 from providers.model import (
-    Attributes,
     Buffer,
     Extra,
     Key,
@@ -38,21 +32,20 @@ from providers.model import (
     PartReceipt,
     Pin,
     PutOptions,
-    RawAnswer,
     ReadResult,
     Span,
     UploadId,
     UploadRef,
     VersionId,
 )
+from providers.store_base import StoreBase, cause_of, size_of
 
 __all__ = ["ObjectStore"]
 
-T = TypeVar("T")
 _PLAIN: Final = PutOptions()
 
 
-class ObjectStore:
+class ObjectStore(StoreBase):
     """An open handle on one location.
 
     Args:
@@ -64,83 +57,14 @@ class ObjectStore:
     Every method raises only ``StoreError``, with ``operation`` and ``location`` filled in.
     """
 
-    __slots__ = ("_driver", "_limits", "_location", "_prefix", "_prefix_bytes")
-
-    def __init__(self, driver: StoreDriver, *, prefix: str = "", location: str) -> None:
-        self._driver = driver
-        self._prefix = prefix
-        self._prefix_bytes = len(prefix.encode())
-        self._location = location
-        # Asked once: a driver may narrow them anew at each question, and every call looks at them.
-        self._limits: Capabilities = driver.capabilities
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the store can do, as its driver declares it; ``check`` may find versions."""
-        self._limits = self._driver.capabilities
-        return self._limits
-
-    @property
-    def location(self) -> str:
-        """Site and bucket, as messages name them."""
-        return self._location
-
-    @property
-    def prefix(self) -> str:
-        """What every absolute key of this location begins with."""
-        return self._prefix
-
-    def check_key(self, key: Key) -> str | None:
-        """Why this location cannot hold ``key`` ("the key ..."), or None. Never touches the network."""
-        if not key:
-            return "is empty"
-        absolute = self._prefix + key
-        if absolute.isascii():
-            size = len(absolute)
-        else:
-            try:
-                size = self._prefix_bytes + len(key.encode())
-            except UnicodeEncodeError:
-                return "is not valid Unicode text"
-        limit = self._limits.max_key_bytes
-        if size > limit:
-            return f"has {size} bytes with its prefix, more than the {limit} this store takes"
-        return self._driver.check_key(Key(absolute))
-
-    def check_attributes(self, attributes: Attributes) -> list[str]:
-        """What of ``attributes`` the store would refuse or change, one sentence each; empty if nothing."""
-        check: Callable[[Attributes], list[str]] | None = getattr(self._driver, "check_attributes", None)
-        return [] if check is None else list(check(attributes))
-
-    def check(self) -> None:
-        """Ask the store whether the bucket is there and these credentials may look at it.
-
-        Raises:
-            StoreError: ``NotFound``, ``Unauthenticated``, ``PermissionDenied`` or whatever stands in the way.
-        """
-        try:
-            probe: Callable[[], None] | None = getattr(self._driver, "check_bucket", None)
-            if probe is None:
-                self._driver.list_page(self._prefix, None, 1)
-            else:
-                probe()
-        except Exception as error:
-            raise self._failed("check", error) from _cause(error)
+    __slots__ = ()
 
     def head(self, key: Key, *, version: VersionId | None = None) -> ObjectMeta:
         """The object's meta with attributes (without tags) and claims."""
         try:
             return self._relative(self._driver.head(self._absolute(key), version=version), key)
         except Exception as error:
-            raise self._failed("head", error) from _cause(error)
+            raise self._failed("head", error) from cause_of(error)
 
     def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
         """Every current object whose key starts with ``prefix``, page by page, in the store's own order.
@@ -170,7 +94,7 @@ class ObjectStore:
                         raise Unexpected("the store gives the same page of its listing again")
                     seen.add(hash(token))
             except Exception as error:
-                raise self._failed("list", error) from _cause(error)
+                raise self._failed("list", error) from cause_of(error)
             yield from entries
             if token is None:
                 return
@@ -197,13 +121,13 @@ class ObjectStore:
                 raise RangeInvalid("a span begins at 0 or later and has at least one byte")
             result = self._driver.read(self._absolute(key), span=span, pin=pin, into=into)
             expected = result.meta.size if span is None else span.length
-            got = _size(result.data)
+            got = size_of(result.data)
             if got != expected:
                 raise Truncated(f"{got} bytes arrived where {expected} were announced")
             if self._prefix:
                 return ReadResult(meta=self._relative(result.meta, key), data=result.data)
         except Exception as error:
-            raise self._failed("read", error) from _cause(error)
+            raise self._failed("read", error) from cause_of(error)
         return result
 
     def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:
@@ -211,7 +135,7 @@ class ObjectStore:
         try:
             return self._driver.read_tags(self._absolute(key), version=version)
         except Exception as error:
-            raise self._failed("read_tags", error) from _cause(error)
+            raise self._failed("read_tags", error) from cause_of(error)
 
     def put(
         self, key: Key, body: Buffer, options: PutOptions = _PLAIN, *, sha256: bytes | None = None
@@ -226,10 +150,10 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            require_put(self._limits, _size(body), options)
+            require_put(self._limits, size_of(body), options)
             return self._relative(self._driver.put(absolute, body, options, sha256=sha256), key)
         except Exception as error:
-            raise self._failed("put", error) from _cause(error)
+            raise self._failed("put", error) from cause_of(error)
 
     def open_upload(self, key: Key, options: PutOptions = _PLAIN) -> UploadId:
         """Begin a multipart upload.
@@ -243,7 +167,7 @@ class ObjectStore:
             require_options(self._limits, options)
             return self._driver.open_upload(absolute, options)
         except Exception as error:
-            raise self._failed("open_upload", error) from _cause(error)
+            raise self._failed("open_upload", error) from cause_of(error)
 
     def put_part(
         self,
@@ -263,10 +187,10 @@ class ObjectStore:
         """
         try:
             absolute = self._absolute(key)
-            require_part(self._limits, number, offset, _size(body))
+            require_part(self._limits, number, offset, size_of(body))
             return self._driver.put_part(absolute, upload, number, offset, body, sha256=sha256)
         except Exception as error:
-            raise self._failed("put_part", error) from _cause(error)
+            raise self._failed("put_part", error) from cause_of(error)
 
     def copy_part(
         self,
@@ -302,7 +226,7 @@ class ObjectStore:
                 raise RangeInvalid("a span begins at 0 or later and has at least one byte")
             return copy(absolute, upload, number, self._absolute(source), span, pin=pin, sha256=sha256)
         except Exception as error:
-            raise self._failed("copy_part", error) from _cause(error)
+            raise self._failed("copy_part", error) from cause_of(error)
 
     def list_parts(self, key: Key, upload: UploadId) -> Iterator[PartReceipt]:
         """Parts the store holds of an unfinished upload; a number is given once, as last acknowledged."""
@@ -344,7 +268,7 @@ class ObjectStore:
                     )
             return self._relative(meta, key)
         except Exception as error:
-            raise self._failed("complete_upload", error) from _cause(error)
+            raise self._failed("complete_upload", error) from cause_of(error)
 
     def abort_upload(self, key: Key, upload: UploadId) -> None:
         """Give up an unfinished upload and free what it holds.
@@ -355,113 +279,11 @@ class ObjectStore:
         try:
             self._driver.abort_upload(self._absolute(key), upload)
         except Exception as error:
-            raise self._failed("abort_upload", error) from _cause(error)
+            raise self._failed("abort_upload", error) from cause_of(error)
 
     def delete(self, key: Key, *, version: VersionId | None = None) -> None:
         """Remove an object (or one version of it); ``NotFound`` if the store says that it is not there."""
         try:
             self._driver.delete(self._absolute(key), version=version)
         except Exception as error:
-            raise self._failed("delete", error) from _cause(error)
-
-    def raw(
-        self,
-        method: str,
-        key: Key | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        payload: str | None = None,
-    ) -> RawAnswer:
-        """One signed request as it is given; for probes, which must send what no driver would.
-
-        Args:
-            method: HTTP method.
-            key: The object; None addresses the bucket.
-            query: Query parameters, not encoded.
-            headers: Headers with lower-case names.
-            body: The payload.
-            payload: What the signature says of it (S3: ``x-amz-content-sha256``) where that is not its digest.
-
-        Raises:
-            Unsupported: The protocol has no such requests, or the store is open for reading only.
-        """
-        try:
-            send: Callable[..., RawAnswer] | None = getattr(self._driver, "raw", None)
-            if send is None:
-                raise Unsupported("this protocol takes no requests of a probe's own")
-            absolute = None if key is None else Key(self._prefix + key)
-            return send(
-                method, absolute, query=query or {}, headers=headers or {}, body=body, payload=payload
-            )
-        except Exception as error:
-            raise self._failed("raw", error) from _cause(error)
-
-    def close(self) -> None:
-        """Release connections and handles."""
-        try:
-            self._driver.close()
-        except Exception as error:
-            raise self._failed("close", error) from _cause(error)
-
-    def _absolute(self, key: Key) -> Key:
-        problem = self.check_key(key)
-        if problem is not None:
-            raise KeyRefused(f"the key {problem}")
-        return Key(self._prefix + key) if self._prefix else key
-
-    def _checked(self, absolute: Key, prefix: str) -> Key:
-        """The relative form of a key that the store listed."""
-        if not absolute.startswith(prefix):
-            raise Unexpected("the store lists a key that does not start with the prefix asked for")
-        key = Key(absolute[len(self._prefix) :])
-        if not key:
-            raise KeyRefused(
-                "an object with content has the location's prefix as its whole key",
-                hint="name a shorter prefix in the location",
-            )
-        if not key.isascii():
-            try:
-                key.encode()
-            except UnicodeEncodeError as error:
-                raise KeyRefused("the store lists a key that is not valid Unicode text") from error
-        return key
-
-    def _relative(self, meta: ObjectMeta, key: Key) -> ObjectMeta:
-        if not self._prefix:
-            return meta
-        return ObjectMeta(
-            key=key,
-            size=meta.size,
-            etag=meta.etag,
-            version=meta.version,
-            modified_at=meta.modified_at,
-            kind=meta.kind,
-            storage_class=meta.storage_class,
-            attributes=meta.attributes,
-            claims=meta.claims,
-        )
-
-    def _iterate(self, operation: str, start: Callable[[], Iterator[T]]) -> Iterator[T]:
-        try:
-            yield from start()
-        except Exception as error:
-            raise self._failed(operation, error) from _cause(error)
-
-    def _failed(self, operation: str, error: Exception) -> StoreError:
-        failure = error if isinstance(error, StoreError) else self._driver.translate(error)
-        if failure.operation is None:
-            failure.operation = operation
-        if failure.location is None:
-            failure.location = self._location
-        return failure
-
-
-def _cause(error: Exception) -> BaseException | None:
-    """What the raised failure stands ``from``: the SDK's exception, or the cause that it has already."""
-    return error.__cause__ if isinstance(error, StoreError) else error
-
-
-def _size(body: Buffer) -> int:
-    return body.nbytes if isinstance(body, memoryview) else len(body)
+            raise self._failed("delete", error) from cause_of(error)
