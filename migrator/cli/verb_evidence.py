@@ -192,7 +192,8 @@ def check_evidence(  # noqa: PLR0917 - the verb's options
     )
     compared = None
     if against is not None and verdict.holds:
-        compared = _compare(invocation, folder, against, level, workers, identities, passphrase_env)
+        digest = verdict.openings_sha256
+        compared = _compare(invocation, folder, digest, against, level, workers, identities, passphrase_env)
     if output.json:
         output.object(_as_json(verdict, compared))
     else:
@@ -221,9 +222,10 @@ def _derogations(files: WaveFiles) -> dict[str, bytes]:
     }
 
 
-def _compare(
+def _compare(  # noqa: PLR0917 - passes the options on
     invocation: Invocation,
     folder: Path,
+    digest: bytes,
     against: str,
     level: str,
     workers: int,
@@ -233,7 +235,7 @@ def _compare(
     from migrator.cli.keyring import Passphrases, open_identities  # noqa: PLC0415 - loads when used
     from migrator.cli.wiring import load_opener  # noqa: PLC0415 - loads when used
     from migrator.evidence.against import compare_stored  # noqa: PLC0415 - loads when used
-    from migrator.evidence.manifest_reader import openings_of  # noqa: PLC0415 - loads when used
+    from migrator.evidence.manifest_reader import opened_again  # noqa: PLC0415 - loads when used
 
     path = folder / "openings.jsonl"
     if not path.is_file():
@@ -244,7 +246,7 @@ def _compare(
     with load_opener(invocation, connections=workers)(against, True) as store:
         store.check()
         return compare_stored(
-            store, openings_of(path), identities=opened, read_bytes=level == "full", workers=workers
+            store, opened_again(path, digest), identities=opened, read_bytes=level == "full", workers=workers
         )
 
 

@@ -78,6 +78,7 @@ class Verdict:
         predicates: ``transfer`` and ``verification`` as signed, where they could be read.
         trusted: Names of trusted keys that signed.
         stamped: Whether there is a time-stamp.
+        openings_sha256: Digest of the openings that were checked; empty if there are none.
         timestamp: What it says, if a certificate was given to check it with and it holds.
     """
 
@@ -88,6 +89,7 @@ class Verdict:
     trusted: set[str] = field(default_factory=set)
     stamped: bool = False
     timestamp: Timestamp | None = None
+    openings_sha256: bytes = b""
 
     @property
     def holds(self) -> bool:
@@ -378,7 +380,8 @@ class _Reader:
         if "openings.jsonl" not in self._present:
             return
         with self._naming("openings.jsonl"):
-            for found in openings_of(self._folder / "openings.jsonl"):
+            digest = hashlib.sha256()
+            for found in openings_of(self._folder / "openings.jsonl", digest):
                 if fields.of(found.row) != found.fields:
                     self._wrong(
                         "openings.jsonl", f"what it opens of row {found.row} is not what was committed to"
@@ -386,6 +389,7 @@ class _Reader:
                     continue
                 self._verdict.opened += 1
                 self._on_opening(found)
+            self._verdict.openings_sha256 = digest.digest()
 
 
 def _is_derogation(name: str) -> bool:

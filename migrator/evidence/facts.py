@@ -11,7 +11,6 @@ import json
 from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any, Final, Protocol
 
 from migrator.core.modes import Level
@@ -163,6 +162,8 @@ def run_document(ledger: Ledger) -> dict[str, Any]:
 
 def dependencies() -> dict[str, str]:
     """The version of havre, and a digest over the name and version of every installed package."""
+    from importlib import metadata  # noqa: PLC0415 - takes long, and a reader of bundles needs none
+
     found = sorted(
         {
             f"{dist.metadata['Name'].lower()}=={dist.version}"

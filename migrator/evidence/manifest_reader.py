@@ -6,6 +6,7 @@ Source: the sections "Rows" and "Openings" of ``migrator/docs/evidence-format.md
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "ReadRow",
     "check_opening",
     "lines_of",
+    "opened_again",
     "openings_of",
     "read_opening",
     "read_row",
@@ -189,6 +191,31 @@ def _is_count(value: Any) -> bool:
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and _HEX.fullmatch(value) is not None
+
+
+def opened_again(path: Path, digest: bytes) -> Iterator[Opening]:
+    """The openings of a file that was found right before, without putting commitments together again.
+
+    Args:
+        path: The file.
+        digest: Its SHA-256 when it was checked.
+
+    Raises:
+        EvidenceInvalid: It is another file by now; what was given before that counts for nothing.
+    """
+    found = hashlib.sha256()
+    for line in lines_of(path, MAX_OPENING, found):
+        try:
+            entry = json.loads(line)
+            values = {name: opened["value"] for name, opened in entry["opened"].items()}
+            again = Opening(entry["row"], values, b"")
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+            break
+        yield again
+    else:
+        if found.digest() == digest:
+            return
+    raise EvidenceInvalid("openings.jsonl was changed while it was read")
 
 
 def openings_of(path: Path, digest: Any | None = None) -> Iterator[Opening]:

@@ -12,7 +12,7 @@ from migrator.core import events as e
 from migrator.core.commitments import FIELDS
 from migrator.errors import EvidenceInvalid, NothingThere, UsageError
 from migrator.evidence.check import check_bundle
-from migrator.evidence.manifest_reader import openings_of
+from migrator.evidence.manifest_reader import opened_again, openings_of
 from migrator.evidence.prove import check_proof, write_proof
 from migrator.evidence.signers import PublicKey
 from migrator.ledger.ledger import Ledger
@@ -90,6 +90,22 @@ def test_openings_show_what_was_committed_to(tmp_path):
         json.dumps(json.loads(line)["opened"]).encode()
         for line in (folder / "openings.jsonl").read_bytes().splitlines()
     )
+
+
+def test_openings_are_read_again_as_they_were_checked(tmp_path):
+    """A second reading gives the rows and values of the first, and ends where the file is another by then."""
+    signing = signers()
+    folder = bundle_of(tmp_path, signing, opened=FIELDS)
+    path = folder / "openings.jsonl"
+    digest = check_bundle(folder, publics(signing), now_ms=NOW).openings_sha256
+    assert [(o.row, o.values) for o in opened_again(path, digest)] == [
+        (o.row, o.values) for o in openings_of(path)
+    ]
+    content = path.read_bytes()
+    for changed in (content.replace(b"study-1", b"study-2", 1), content[:-1], b"[]\n", b"{\n", b""):
+        path.write_bytes(changed)
+        with pytest.raises(EvidenceInvalid):
+            list(opened_again(path, digest))
 
 
 def test_a_key_that_nobody_trusts_proves_nothing(tmp_path):
