@@ -124,13 +124,14 @@ class SeaweedFS(_Server):
     server: S3Server
 
     def __init__(
-        self, directory: Path, *, memory: str = "200MiB", certificate: Certificate | None = None
+        self, directory: Path, *, memory: str = "400MiB", certificate: Certificate | None = None
     ) -> None:
         """Describe it.
 
         Args:
             directory: where its data and log go.
-            memory: what its garbage collector aims at. Little is slow with large objects.
+            memory: what its garbage collector aims at. Little is slow with large objects, and near it an idle
+                server spends a fifth of a core on collecting.
             certificate: what it shows on its S3 port, which then speaks https only.
         """
         super().__init__(directory)
