@@ -9,10 +9,12 @@ import pytest
 from migrator.core.modes import Level, Mode
 from migrator.errors import UsageError
 from migrator.ledger.ledger import Ledger
-from providers.model import Key
+from providers.model import Key, Pin
 from support.crash import Died, Doom
+from support.endpoints import AzureServer, S3Server
+from support.harness import AzureHarness, S3Harness
 from support.rewraps import OTHER, READER, body_of, data_key_of, header_of, rewrapped, stored_objects
-from support.waves import UNIT, Wave, content, folder_place, opened
+from support.waves import FACTS, UNIT, Place, Wave, content, folder_place, opened
 
 PLAIN = {"empty": b"", "small": content("small", 1000), "dir/parts": content("parts", 6 * UNIT + 77)}
 
@@ -148,3 +150,47 @@ def test_migrate_after_a_cut_rewrap_harms_nothing(tmp_path: Path) -> None:
         stored_objects(wave, OTHER)
         assert all(header_of(stored) for stored in before.values())
         wave.audit()
+
+
+@pytest.mark.server("azurite")
+def test_blobs(tmp_path: Path, azurite: AzureServer) -> None:
+    """Azure, which copies no parts for us, holds to the condition itself: readers change, a stranger's blob stays."""
+    harness = AzureHarness(FACTS["azurite"], azurite)
+    target = Place(harness, harness.new_bucket())
+    wave = moved(tmp_path, target=target)
+    before = target.objects()
+    assert rewrapped(wave, add=(OTHER,)).exit_code == 0
+    after = stored_objects(wave, OTHER)
+    assert {key: body_of(body) for key, body in after.items()} == {
+        key: body_of(body) for key, body in before.items()
+    }
+    target.put("small.c4gh", b"not ours")
+    report = rewrapped(wave, remove=(READER,), revoke=True, identities=(READER, OTHER))
+    assert report.exit_code == 3
+    found = target.objects()
+    assert found.pop("small.c4gh") == b"not ours"
+    for key, stored in found.items():
+        assert opened(stored, OTHER) == PLAIN[key.removesuffix(".c4gh")]
+        assert not body_of(stored) or body_of(stored) != body_of(after[key])
+    wave.audit()
+    harness.drop_bucket(target.bucket)
+
+
+@pytest.mark.server("seaweedfs")
+def test_old_versions_are_told(tmp_path: Path, seaweedfs: S3Server) -> None:
+    """In a versioned bucket the old versions stay, open for their readers, and the report counts them."""
+    harness = S3Harness(FACTS["seaweedfs"], seaweedfs)
+    target = Place(harness, harness.new_bucket(versioned=True))
+    wave = moved(tmp_path, target=target, part_units=80)
+    report = rewrapped(wave, add=(OTHER,), remove=(READER,))
+    assert report.exit_code == 0
+    assert any(note.startswith("3 old version(s) stay") for note in report.notes), report.notes
+    stored_objects(wave, OTHER)
+    ledger = wave.ledger()
+    (old,) = ledger.all("SELECT old_version FROM rewraps JOIN objects USING (row) WHERE key='small'")
+    ledger.close()
+    with target.bare() as store:
+        store.check()
+        kept = bytes(store.read(Key("small.c4gh"), pin=Pin(version=old[0])).data)
+    assert opened(kept, READER) == PLAIN["small"]
+    harness.drop_bucket(target.bucket)
