@@ -3,15 +3,18 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import openstack
 import pytest
+import requests
 from click.testing import CliRunner
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from migrator.cli.main import havre
 from providers.estate.compare import Change, drift
@@ -128,7 +131,14 @@ def config(folder: Path) -> Path:
 class Asker:
     """Asks the cloud, and keeps every request that left."""
 
-    def __init__(self, cloud: ComputeCloud, folder: Path, clouds: Path | None = None) -> None:
+    def __init__(
+        self,
+        cloud: ComputeCloud,
+        folder: Path,
+        clouds: Path | None = None,
+        below: Callable[[], BaseAdapter] = HTTPAdapter,
+    ) -> None:
+        self.below = below
         self.site = Sites.load(config(folder), {}).site("here")
         self.environ = {"OS_CLIENT_CONFIG_FILE": str(clouds or cloud.clouds), "A": "a", "B": "b"}
         self.sent: list[tuple[str, str]] = []
@@ -138,7 +148,7 @@ class Asker:
             self.site,
             environ=self.environ,
             now=datetime(2026, 11, 22, tzinfo=UTC),
-            make_guard=lambda api: Guard(api, record=lambda *one: self.sent.append(one)),
+            make_guard=lambda api: Guard(api, record=lambda *one: self.sent.append(one), below=self.below),
         )
         jsonschema.validate(found.to_dict(), SCHEMA)
         return found
@@ -225,6 +235,30 @@ def test_what_a_role_may_not_list_is_a_gap(
     assert found.short
     # Against what another saw, nothing counts as removed: the gap itself is what differs.
     assert not [one for one in drift(Asker(cloud, tmp_path)(), found) if one.change is Change.REMOVED]
+
+
+class NoRouters(HTTPAdapter):
+    """As a Neutron without the extension for routers answers; the rest is the real one's."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        if urlsplit(request.url or "").path.endswith("/routers"):  # type: ignore[arg-type] # text here
+            answer = requests.Response()
+            answer.status_code, answer.raw, answer.url = 404, io.BytesIO(b"{}"), request.url or ""
+            answer.request = request
+            return answer
+        return super().send(request, *args, **more)
+
+
+def test_one_list_that_is_refused_leaves_the_others(
+    cloud: ComputeCloud, network: dict[str, Any], tmp_path: Path
+) -> None:
+    """Networks and security groups are told where routers are not known, and that they are not."""
+    found = Asker(cloud, tmp_path, below=NoRouters)()
+    section = found.section(Kind.NETWORKS)
+    assert section.state is State.PARTIAL
+    (reason,) = section.reasons
+    assert (reason.absence, reason.text.split(":")[0]) == (Absence.NOT_SUPPORTED, "routers")
+    assert {one.settings["type"] for one in section.items} == {"network", "security-group"}
 
 
 def test_a_volume_that_comes_is_drift(
