@@ -101,7 +101,7 @@ def verify_timestamp(
         info = decoded.tst_info
         return Timestamp(_milliseconds(info.gen_time), _authority(decoded), info.serial_number)
     except VerificationError as error:
-        raise EvidenceInvalid(f"the time-stamp does not hold: {_first_line(error)}") from None
+        raise EvidenceInvalid(f"the time-stamp does not hold: {_worded(error)}") from None
     except (ValueError, TypeError, OverflowError):
         # The parser's words quote what it met.
         raise EvidenceInvalid("it is no time-stamp response in DER") from None
@@ -157,5 +157,8 @@ def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]
+def _worded(error: Exception) -> str:
+    text = (str(error).splitlines() or [""])[0][:200]
+    if text.startswith("Error while verifying certificates"):  # what follows is OpenSSL's own list of errors
+        return "its signature does not lead to a certificate that was given, each valid when it was made"
+    return text
