@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from migrator.core import events as e
 from migrator.errors import EvidenceInvalid, LedgerCorrupt
+from migrator.evidence.bundle import TRANSFER
 from migrator.evidence.check import check_bundle
+from migrator.evidence.dsse import seal_statement, statement
 from migrator.evidence.predicates import check_transfer
+from migrator.evidence.signing_keys import public_text
 from migrator.ledger.ledger import Ledger
-from support.evidence import NOW, bundle_of, finished_ledger, open_ledger, signers
+from support.evidence import NOW, bundle_of, finished_ledger, open_ledger, second_verifier, signers
 from support.ledgers import DIGEST, WAVE
 
 _NEW = (b"\x07" * 32, b"\x05" * 32)
@@ -92,6 +97,46 @@ def test_a_wrong_history_is_refused(tmp_path: Path, wrong: object) -> None:
     check_transfer(transfer)
     with pytest.raises(EvidenceInvalid):
         check_transfer({**transfer, "rewraps": wrong})
+
+
+_ENTRY = {"at": 1, "headers": "0" * 64, "objects": 1, "readers": ["1" * 64], "revoked": False}
+
+
+@pytest.mark.parametrize(
+    ("told", "recipients", "holds"),
+    [
+        ([_ENTRY], ["1" * 64], True),
+        ([{**_ENTRY, "readers": ["2" * 64]}, {**_ENTRY, "revoked": True}], ["1" * 64], True),
+        ([_ENTRY, {**_ENTRY, "readers": ["2" * 64]}], ["1" * 64], False),
+        ([_ENTRY], [], False),
+        ([], ["1" * 64], False),
+        ([{**_ENTRY, "revoked": 1}], ["1" * 64], False),
+        ([{**_ENTRY, "objects": None}], ["1" * 64], False),
+        ([{**_ENTRY, "who": "me"}], ["1" * 64], False),
+        ([{**_ENTRY, "headers": "0" * 63}], ["1" * 64], False),
+        ({}, ["1" * 64], False),
+        (None, ["1" * 64], False),
+    ],
+)
+def test_both_programs_judge_a_signed_history_alike(
+    tmp_path: Path, told: object, recipients: list[str], holds: bool
+) -> None:
+    """Whatever a signer says of readers, both programs take it or refuse it."""
+    signing = signers()
+    folder = bundle_of(tmp_path, signing)
+    trusted = [one.public for one in signing]
+    path = folder / "statements/transfer.json"
+    payload = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
+    predicate = {**payload["predicate"], "rewraps": told, "recipients": recipients}
+    subjects = {one["name"]: one["digest"]["sha256"] for one in payload["subject"]}
+    path.write_bytes(seal_statement(statement(TRANSFER, subjects, predicate), signing))
+    for key in trusted:
+        (tmp_path / f"{key.name}.pub").write_bytes(public_text(key))
+    second = second_verifier()
+    other = second.Check([second.trusted_key(tmp_path / f"{key.name}.pub") for key in trusted], NOW)
+    other.bundle(folder)
+    assert check_bundle(folder, trusted, now_ms=NOW).holds is holds
+    assert (not other.found) is holds, other.found
 
 
 @pytest.mark.parametrize(
