@@ -138,7 +138,9 @@ _HINTS: Final = {
 }
 _CREATES: Final = frozenset({"PutObject", "CompleteMultipartUpload"})
 _READS: Final = frozenset({"GetObject", "HeadObject"})
-_OF_AN_UPLOAD: Final = frozenset({"UploadPart", "ListParts", "CompleteMultipartUpload", "AbortMultipartUpload"})
+_OF_AN_UPLOAD: Final = frozenset(
+    {"UploadPart", "ListParts", "CompleteMultipartUpload", "AbortMultipartUpload"}
+)
 _SAFE_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _SERVER_ERRORS: Final = range(500, 600)
 

@@ -82,7 +82,7 @@ class ComputeCloud(OpenStack):
         if name == "placement":
             environment["OS_PLACEMENT_CONFIG_DIR"] = str(here)
             application = "placement.wsgi.api:application"
-            own = {
+            own: dict[str, dict[str, object]] = {
                 "api": {"auth_strategy": "keystone"},
                 "placement_database": {
                     "connection": f"sqlite:///{here / 'placement.db'}",

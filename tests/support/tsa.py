@@ -150,7 +150,7 @@ def serving(respond: Callable[[Handler, bytes], None]) -> Iterator[str]:
     class Own(Handler):
         pass
 
-    Own.respond = staticmethod(respond)  # type: ignore[assignment]
+    Own.respond = staticmethod(respond)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Own)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
