@@ -16,6 +16,7 @@ from typing import Any, Final
 from migrator.core.events import ObjectRejected, ObjectVerified
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
+from migrator.core.states import State
 from migrator.engine.context import Context, Stop
 from migrator.engine.files import WaveFiles
 from migrator.engine.inventory import sealed
@@ -166,7 +167,9 @@ class _Differences:
             context.progress.finish("rejected", row.size)
             self._tell({"event": "object-differs", "row": row.row, "reason": error.message})
             return
-        if level is not Level.NONE and _rank(level) >= _rank(row.level):
+        # What stood there already was read in full when it was found: there is no higher level to record.
+        recorded = row.state is State.SKIPPED or level is Level.NONE
+        if not recorded and _rank(level) >= _rank(row.level):
             known = row.plaintext_sha256 is not None
             context.writer.post(ObjectVerified(row.row, str(level), None if known else digest))
         context.progress.finish("verified", row.size)

@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 
 from migrator.core.modes import Level, Mode
+from migrator.engine import rewrap_object
+from migrator.engine.context import Context
+from migrator.engine.rewrap_object import present
 from migrator.errors import UsageError
 from migrator.ledger.ledger import Ledger
-from providers.model import Key, Pin
+from migrator.ledger.rows import Row
+from providers.drivers.s3 import S3Driver
+from providers.errors import Unsupported
+from providers.model import Key, ObjectMeta, Pin
 from support.crash import Died, Doom
 from support.endpoints import AzureServer, S3Server
 from support.harness import AzureHarness, S3Harness
 from support.rewraps import OTHER, READER, body_of, data_key_of, header_of, rewrapped, stored_objects
-from support.waves import FACTS, UNIT, Place, Wave, content, folder_place, opened
+from support.waves import FACTS, UNIT, Place, Wave, content, folder_place, opened, sealed
 
 PLAIN = {"empty": b"", "small": content("small", 1000), "dir/parts": content("parts", 6 * UNIT + 77)}
 
@@ -152,6 +158,30 @@ def test_migrate_after_a_cut_rewrap_harms_nothing(tmp_path: Path) -> None:
         wave.audit()
 
 
+def test_what_stood_there_before_is_brought_over_too(tmp_path: Path) -> None:
+    """Objects that were found at the target with the same content are verified, and change readers like the others."""
+    wave = Wave.make(tmp_path, PLAIN)
+    for key in ("small", "dir/parts"):
+        wave.target.put(key + ".c4gh", sealed(PLAIN[key], READER, key))
+    assert wave.run(identities=(READER,)).counts["skipped"] == 2
+    assert wave.verify(identities=(READER,)).exit_code == 0
+    assert rewrapped(wave, add=(OTHER,)).exit_code == 0
+    assert rewrapped(wave, remove=(READER,), revoke=True, identities=(OTHER,)).exit_code == 0
+    stored_objects(wave, OTHER)
+    wave.audit()
+
+
+def test_damage_of_what_stood_there_before_is_recorded(tmp_path: Path) -> None:
+    """An object that was found at the target and rots there is named by a verification, and the ledger holds."""
+    wave = Wave.make(tmp_path, PLAIN)
+    wave.target.put("small.c4gh", sealed(PLAIN["small"], READER))
+    assert wave.run(identities=(READER,)).counts["skipped"] == 1
+    wave.target.put("small.c4gh", b"rotten")
+    assert wave.verify(identities=(READER,)).exit_code == 4
+    assert "small" in wave.reasons()
+    wave.audit()
+
+
 @pytest.mark.server("azurite")
 def test_blobs(tmp_path: Path, azurite: AzureServer) -> None:
     """Azure, which copies no parts for us, holds to the condition itself: readers change, a stranger's blob stays."""
@@ -194,3 +224,66 @@ def test_old_versions_are_told(tmp_path: Path, seaweedfs: S3Server) -> None:
         kept = bytes(store.read(Key("small.c4gh"), pin=Pin(version=old[0])).data)
     assert opened(kept, READER) == PLAIN["small"]
     harness.drop_bucket(target.bucket)
+
+
+LARGE = {"small": PLAIN["small"], "parts": content("parts", 3 * 80 * UNIT)}
+
+
+def _on_s3(root: Path, server: S3Server) -> Wave:
+    harness = S3Harness(FACTS["seaweedfs"], server)
+    wave = Wave.make(root, LARGE, target=Place(harness, harness.new_bucket()), part_units=80)
+    assert wave.run().exit_code == 0
+    return wave
+
+
+@pytest.mark.server("seaweedfs")
+def test_what_the_store_copies_is_not_sent(
+    tmp_path: Path, seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an object in parts only the first travels; where the store refuses to copy after all, everything does."""
+    wave = _on_s3(tmp_path, seaweedfs)
+    large = len(wave.target.objects()["parts.c4gh"])
+    first = 80 * (UNIT + 28)
+    doom = Doom()
+    assert rewrapped(wave, doom, add=(OTHER,)).exit_code == 0
+    assert doom.sent["parts.c4gh"] == first
+    before = stored_objects(wave, OTHER)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Unsupported("not today")
+
+    monkeypatch.setattr(S3Driver, "copy_part", refuse)
+    doom = Doom()
+    assert rewrapped(wave, doom, remove=(READER,)).exit_code == 0
+    assert doom.sent["parts.c4gh"] == large
+    after = stored_objects(wave, OTHER)
+    assert {key: body_of(body) for key, body in after.items()} == {
+        key: body_of(body) for key, body in before.items()
+    }
+    wave.audit()
+    wave.target.harness.drop_bucket(wave.target.bucket)
+
+
+@pytest.mark.server("seaweedfs")
+@pytest.mark.parametrize("key", ["small.c4gh", "parts.c4gh"])
+def test_a_writer_between_look_and_effect(
+    tmp_path: Path, seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Where the store has the condition, even an object that changes behind the last look is not overwritten."""
+    wave = _on_s3(tmp_path, seaweedfs)
+    looks: list[str] = []
+
+    def look_and_lose(context: Context, row: Row) -> ObjectMeta | None:
+        found = present(context, row)
+        if context.target_key(row) == key:
+            looks.append(key)
+            if len(looks) == 1:  # the one in rewrap_object: just before the effect
+                wave.target.put(key, b"not ours")
+        return found
+
+    monkeypatch.setattr(rewrap_object, "present", look_and_lose)
+    assert rewrapped(wave, add=(OTHER,)).exit_code == 3
+    assert wave.target.objects()[key] == b"not ours"
+    assert wave.target.uploads() == []
+    assert wave.reasons()[key.removesuffix(".c4gh")].startswith("changed at target")
+    wave.target.harness.drop_bucket(wave.target.bucket)
