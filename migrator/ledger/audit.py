@@ -178,15 +178,7 @@ def _look(
             marks[row] |= _LEVEL
             _refuse(row, wrong=wrong)
     elif kind == EventKind.OBJECT_SKIPPED and len(fields) > 2 and fields[2] is not None:
-        row, _, size, plaintext, ciphertext, etag, version = fields
-        expected = (size, plaintext, ciphertext, None, etag, version, None, "full", at_ms)
-        receipt = _receipt(connection, row)
-        if marks[row] & _REWRAPPED:
-            wrong = not marks[row] & _PLAINTEXT and receipt[1] != plaintext
-        else:
-            wrong = receipt != expected
-        marks[row] |= _SETTLED | _STORED
-        _refuse(row, wrong=wrong)
+        _look_at_skipped(connection, marks, at_ms, fields)
     elif kind == EventKind.OBJECT_STORED:
         row, size, plaintext, *others = fields
         if not marks[row] & _SETTLED:
@@ -199,6 +191,19 @@ def _look(
             wrong = wrong or (not marks[row] & _LEVEL and receipt[7:] != (None, at_ms))
             marks[row] |= _SETTLED | _STORED
             _refuse(row, wrong=wrong)
+
+
+def _look_at_skipped(
+    connection: sqlite3.Connection, marks: bytearray, at_ms: int, fields: Sequence[Any]
+) -> None:
+    row, _, size, plaintext, ciphertext, etag, version = fields
+    receipt = _receipt(connection, row)
+    if marks[row] & _REWRAPPED:
+        wrong = not marks[row] & _PLAINTEXT and receipt[1] != plaintext
+    else:
+        wrong = receipt != (size, plaintext, ciphertext, None, etag, version, None, "full", at_ms)
+    marks[row] |= _SETTLED | _STORED
+    _refuse(row, wrong=wrong)
 
 
 def _look_at_rewrap(

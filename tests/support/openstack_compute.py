@@ -100,7 +100,7 @@ class ComputeCloud(OpenStack):
             own, file = self._nova(here), here / "nova.conf"
             (here / "api-paste.ini").write_bytes((_ETC / "nova/api-paste.ini").read_bytes())
         own["DEFAULT"] = {"use_stderr": "true", **own.get("DEFAULT", {})}
-        own["keystone_authtoken"] = self.keystone.middleware(name, self._passwords[name])
+        own["keystone_authtoken"] = dict(self.keystone.middleware(name, self._passwords[name]))
         own["oslo_policy"] = {"policy_file": here / "policy.yaml"}
         own["oslo_concurrency"] = {"lock_path": here / "lock"}
         write_ini(file, own)
