@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from migrator.engine.report import Report
-    from migrator.engine.rewrap import Request
+    from migrator.engine.rewrap_request import Request
 
 __all__ = ["rewrap"]
 
@@ -111,7 +111,7 @@ def rewrap(
 
 def _request(add: tuple[Path, ...], remove: tuple[Path, ...], *, revoke: bool) -> Request:
     from migrator.cli.keyring import read_recipient  # noqa: PLC0415 - loads when used
-    from migrator.engine.rewrap import Request  # noqa: PLC0415 - see above
+    from migrator.engine.rewrap_request import Request  # noqa: PLC0415 - see above
 
     return Request(
         add=tuple(map(read_recipient, add)), remove=tuple(map(read_recipient, remove)), revoke=revoke
@@ -120,7 +120,7 @@ def _request(add: tuple[Path, ...], remove: tuple[Path, ...], *, revoke: bool) -
 
 def _dry_run(invocation: Invocation, wave: Path, request: Request) -> int:
     from migrator.cli.wiring import load_opener, wave_files  # noqa: PLC0415 - loads when used
-    from migrator.engine.rewrap import rehearse_rewrap  # noqa: PLC0415 - see above
+    from migrator.engine.rewrap_request import rehearse_rewrap  # noqa: PLC0415 - see above
 
     files = wave_files(invocation, wave)
     answer = rehearse_rewrap(files.load(), files, load_opener(invocation, probed=True), request)

@@ -24,7 +24,6 @@ from migrator.core.events import (
     ObjectVerified,
     ReadersChanged,
     RewrapForgotten,
-    RunEnded,
     RunStarted,
 )
 from migrator.core.modes import Level
@@ -38,16 +37,19 @@ from migrator.engine.epoch import raise_epoch
 from migrator.engine.files import WaveFiles
 from migrator.engine.opening import Opener
 from migrator.engine.progress import Progress
-from migrator.engine.readers import Change, ReaderSet, decide, fingerprints, reader_sets
-from migrator.engine.report import DAMAGED, Report, lowest_level, problem_rows, tally
+from migrator.engine.readers import Change, ReaderSet
+from migrator.engine.report import Report
 from migrator.engine.rewrap_check import check_rewrapped
-from migrator.engine.rewrap_object import ChangedAtTarget, ObjectRewrap, present, same_as_recorded
+from migrator.engine.rewrap_object import ObjectRewrap
+from migrator.engine.rewrap_report import Done, rewrap_report
+from migrator.engine.rewrap_request import TO_DO, Request, decided, refuse_unsealed
+from migrator.engine.rewrap_source import ChangedAtTarget, present, same_as_recorded
 from migrator.engine.session import open_session, owner
 from migrator.engine.settings import Settings
 from migrator.engine.settle import discard_attempts, holds
 from migrator.engine.sweep import sweep
 from migrator.envelope.errors import EnvelopeError, NoMatch
-from migrator.envelope.keys import Identity, Recipient
+from migrator.envelope.keys import Identity
 from migrator.errors import (
     CapabilityMissing,
     IntegrityError,
@@ -55,7 +57,6 @@ from migrator.errors import (
     LedgerError,
     LedgerStorage,
     MigrationError,
-    NothingThere,
     UsageError,
 )
 from migrator.ledger.ledger import Ledger
@@ -63,33 +64,9 @@ from migrator.ledger.rows import PartRow, RewrapRow, Row
 from providers.errors import Exhausted, Retry, StoreError, UploadLost
 from providers.model import ObjectMeta, UploadId
 
-__all__ = ["LEFT_TO_FORMER", "Request", "rehearse_rewrap", "rewrap"]
+__all__ = ["rewrap"]
 
 _PAGE: Final = 256
-_PROBLEMS: Final = 20
-_INTERRUPTED: Final = 130
-_UNFINISHED: Final = (
-    "SELECT 1 FROM objects o WHERE state IN (0, 1, 2, 4) OR (state=3 AND NOT EXISTS "
-    "(SELECT 1 FROM rewraps r WHERE r.row=o.row AND r.generation=o.generation)) LIMIT 1"
-)
-_TO_DO: Final = "stored_size IS NOT NULL AND (state=3 OR (state IN (5, 6) AND readers<?))"
-LEFT_TO_FORMER: Final = (
-    "readers who were taken out keep what they had: copies, data keys they opened, and old versions that the store "
-    "still holds; only --revoke takes the objects themselves from them"
-)
-_LEFT_AFTER_REVOKE: Final = (
-    "readers who were taken out keep the copies they made and old versions that the store still holds; the objects "
-    "that stand there now are closed to them"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked for: readers to add, readers to take out, and whether bodies get a fresh data key."""
-
-    add: tuple[Recipient, ...] = ()
-    remove: tuple[Recipient, ...] = ()
-    revoke: bool = False
 
 
 def rewrap(
@@ -114,7 +91,7 @@ def rewrap(
     tell = on_event or (lambda _event: None)
     began = time.monotonic()
     progress.phase = "opening"
-    _refuse_unsealed(plan)
+    refuse_unsealed(plan)
     if not identities:
         raise UsageError(
             "a rewrap needs a private key that opens the objects as they are",
@@ -133,7 +110,7 @@ def rewrap(
         with_source=False,
     ) as context:
         context.target.check()
-        sets, change = context.writer.call(_decided, plan, request)
+        sets, change = context.writer.call(decided, plan, request)
         context.recipients = change.to.recipients
         context.skew = raise_epoch(context).skew
         seed = context.sample_seed if settings.verify is Level.SAMPLE else None
@@ -153,7 +130,7 @@ def rewrap(
             progress.phase = "closing"
             swept = sweep(context)
             if swept.kept:
-                run.notes.append(
+                run.done.notes.append(
                     f"{swept.kept} unfinished upload(s) of this wave could not be aborted; the next run tries again"
                 )
             write_book(context, files.folder)
@@ -169,75 +146,10 @@ def rewrap(
         error = error or stop.reason
         if stop and error is None:
             error = Interrupted("stopped on request")
-        report = run.close(error, time.monotonic() - began)
+        report = rewrap_report(context, run.sets, change, run.done, error, time.monotonic() - began)
     tell({"event": "run-ended", "state": report.state})
     progress.phase = "ended"
     return report
-
-
-def rehearse_rewrap(plan: Plan, files: WaveFiles, opener: Opener, request: Request) -> dict[str, Any]:
-    """What a rewrap would do, as ``{"wave", "would": {...}}``; reads the ledger, writes nothing.
-
-    Raises:
-        UsageError, NothingThere: As for ``rewrap``.
-    """
-    _refuse_unsealed(plan)
-    if not files.ledger.exists():
-        raise NothingThere("this wave has no ledger yet", hint="run 'havre migrate' first")
-    ledger = Ledger.open(files.ledger, wave_id=plan.id, plan_digest=plan.digest, read_only=True)
-    try:
-        sets, change = _decided(ledger, plan, request)
-        revoke = any(one.revoke for one in [*sets, change.to])
-        with opener(plan.target, True) as target:
-            target.check()
-            copies = target.capabilities.copy_parts and not revoke
-        number = change.to.number
-        (objects, size) = ledger.all(
-            f"SELECT count(*), coalesce(sum(stored_size), 0) FROM objects WHERE {_TO_DO}", (number,)
-        )[0]
-        copied = ledger.one(
-            "SELECT coalesce(sum(p.size), 0) FROM parts p JOIN objects ON objects.row=p.row WHERE p.number>1 AND "
-            + _TO_DO,
-            (number,),
-        )
-    finally:
-        ledger.close()
-    return {
-        "wave": plan.wave,
-        "would": {
-            "readers_now": fingerprints(sets[-1].recipients),
-            "readers_then": fingerprints(change.to.recipients),
-            "encrypt_anew": change.to.revoke,
-            "rewrap_objects": objects,
-            "send_bytes": size - copied if copies else size,
-            "let_the_store_copy_bytes": copied if copies else 0,
-        },
-    }
-
-
-def _refuse_unsealed(plan: Plan) -> None:
-    if not plan.mode.seals:
-        raise UsageError(
-            f"the objects of a wave in mode {plan.mode} are not encrypted by it: there are no readers to change",
-            hint="rewrap waves in mode 'encrypt' or 'rewrap'",
-        )
-
-
-def _decided(ledger: Ledger, plan: Plan, request: Request) -> tuple[list[ReaderSet], Change]:
-    if ledger.meta("sealed_rows") is None or ledger.one(_UNFINISHED) is not None:
-        raise UsageError(
-            "this wave has not come to its end, so its readers cannot be changed yet",
-            hint="run 'havre migrate' again until it is done, then rewrap",
-        )
-    sets = reader_sets(ledger, plan)
-    asked = request.add or request.remove or request.revoke
-    unfinished = f"SELECT 1 FROM objects WHERE {_TO_DO} LIMIT 1"
-    if not asked and ledger.one(unfinished, (sets[-1].number,)) is None:
-        raise UsageError(
-            "nothing is asked for, and no rewrap is unfinished",
-            hint="name readers with --add-recipient or --remove-recipient, or ask for --revoke",
-        )
-    return sets, decide(sets, request.add, request.remove, revoke=request.revoke)
 
 
 @dataclass(slots=True)
@@ -271,12 +183,11 @@ class _Run:
     ) -> None:
         self._context = context
         self._change = change
-        self._sets = [*sets, change.to] if change.is_new else list(sets)
+        self.sets = [*sets, change.to] if change.is_new else list(sets)
         self._tell = tell
         self._memory = _Memory(context)
-        self._rewrapped = self._verified = self._changed = self._permanent = self._old_versions = 0
+        self.done = Done()
         self._failed: BaseException | None = None
-        self.notes: list[str] = []
 
     def all(self) -> None:
         """Every row, by several workers.
@@ -285,7 +196,7 @@ class _Run:
             BaseException: What no verdict exists for: a bug, or a ledger that cannot be written.
         """
         context, to = self._context, self._change.to
-        statement = f"SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE {_TO_DO}"
+        statement = f"SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE {TO_DO}"
         (found,) = context.writer.call(Ledger.all, statement, (to.number,))
         context.progress.total_objects, context.progress.total_bytes = found
         workers = context.settings.workers
@@ -295,7 +206,7 @@ class _Run:
         ):
             after = 0
             while not context.stop:
-                rows = context.writer.call(Ledger.rows, f"row>? AND {_TO_DO}", (after, to.number), _PAGE)
+                rows = context.writer.call(Ledger.rows, f"row>? AND {TO_DO}", (after, to.number), _PAGE)
                 if not rows:
                     break
                 after = rows[-1].row
@@ -348,12 +259,12 @@ class _Run:
         if row.readers != to.number:
             assert found is not None
             pending = (rewrap, parts) if rewrap is not None and rewrap.readers == to.number else None
-            revoke = any(one.revoke for one in self._sets if one.number > row.readers)
+            revoke = any(one.revoke for one in self.sets if one.number > row.readers)
             ObjectRewrap(context, row, found, to, revoke=revoke, copiers=copiers, pending=pending).run()
             row = self._now(row)
             with context.lock:
-                self._rewrapped += 1
-                self._old_versions += row.target_version is not None
+                self.done.rewrapped += 1
+                self.done.old_versions += row.target_version is not None
         self._prove(row)
 
     def _now(self, row: Row) -> Row:
@@ -365,12 +276,12 @@ class _Run:
         context = self._context
         if context.settings.verify is Level.NONE:
             return
-        readers = next(one for one in self._sets if one.number == row.readers).recipients
+        readers = next(one for one in self.sets if one.number == row.readers).recipients
         level, digest = check_rewrapped(context, row, readers)
         known = row.plaintext_sha256 is not None
         context.writer.post(ObjectVerified(row.row, str(level), None if known else digest))
         with context.lock:
-            self._verified += 1
+            self.done.verified += 1
         context.progress.finish("verified", row.size)
 
     # -- after a death ------------------------------------------------------------------------------------------------
@@ -408,8 +319,8 @@ class _Run:
             )
         )
         with context.lock:
-            self._rewrapped += 1
-            self._old_versions += row.target_version is not None
+            self.done.rewrapped += 1
+            self.done.old_versions += row.target_version is not None
         return self._now(row)
 
     # -- what went wrong ----------------------------------------------------------------------------------------------
@@ -422,7 +333,7 @@ class _Run:
                 self._give_up(row, reason)
                 context.writer.commit(ObjectRejected(row.row, reason))
                 with context.lock:
-                    self._changed += 1
+                    self.done.changed += 1
                 context.progress.finish("rejected", row.size)
                 self._tell({"event": "object-changed", "row": row.row, "reason": reason})
             case IntegrityError():
@@ -450,7 +361,7 @@ class _Run:
         context.progress.finish("failed", row.size)
         if error is None:
             with context.lock:
-                self._permanent += 1
+                self.done.permanent += 1
             return
         with context.lock:
             context.consecutive_failures += 1
@@ -476,81 +387,3 @@ class _Run:
         with self._context.lock:
             self._failed = self._failed or error
         self._context.stop.request(error)
-
-    # -- ending -------------------------------------------------------------------------------------------------------
-
-    def close(self, error: BaseException | None, seconds: float) -> Report:
-        """Record how it ended, and say so."""
-        context, to = self._context, self._change.to
-        statement = f"SELECT count(*) FROM objects WHERE {_TO_DO}"
-        left = context.writer.call(Ledger.one, statement, (to.number,))
-        counts, size = context.writer.call(tally)
-        size["resent"] = 0
-        state, exit_code = self._ending(left, counts, error)
-        context.writer.commit(RunEnded(state))
-        problems = context.writer.call(problem_rows, names=False, limit=_PROBLEMS)
-        problems += [
-            {"row": row, "outcome": "not rewrapped", "reason": reason}
-            for row, reason in context.troubles.items()
-        ]
-        return Report(
-            wave=context.plan.wave,
-            state=state,
-            exit_code=exit_code,
-            counts=counts,
-            bytes=size,
-            level=context.writer.call(lowest_level),
-            seconds=seconds,
-            notes=tuple(self._notes(left)),
-            problems=tuple(problems[:_PROBLEMS]),
-            error=error,
-            details={
-                "rewrap": {
-                    "readers": fingerprints(to.recipients),
-                    "added": fingerprints(self._change.added),
-                    "removed": fingerprints(self._change.removed),
-                    "revoked": to.revoke,
-                    "objects": {
-                        "rewrapped": self._rewrapped,
-                        "verified": self._verified,
-                        "changed_at_target": self._changed,
-                        "left": left,
-                    },
-                }
-            },
-        )
-
-    def _notes(self, left: int) -> list[str]:
-        change, context = self._change, self._context
-        notes = [f"readers now: {', '.join(fingerprints(change.to.recipients))}"]
-        if not self._rewrapped and not left and not self._changed:
-            notes.append("nothing was left to do: every object is for these readers already")
-        if self._old_versions:
-            notes.append(f"{self._old_versions} old version(s) stay at the target, with their old readers")
-        if change.removed or any(one.number and self._lost(one) for one in self._sets):
-            notes.append(_LEFT_AFTER_REVOKE if change.to.revoke else LEFT_TO_FORMER)
-        held = {identity.recipient() for identity in context.identities}
-        if not held & set(change.to.recipients):
-            notes.append("no private key of a reader was given: that the new headers open was not tried")
-        return [*self.notes, *notes]
-
-    def _lost(self, of: ReaderSet) -> bool:
-        before = self._sets[of.number - 1]
-        return not set(before.recipients) <= set(of.recipients)
-
-    def _ending(self, left: int, counts: dict[str, int], error: BaseException | None) -> tuple[str, int]:
-        context = self._context
-        damaged = context.writer.call(
-            Ledger.one, "SELECT count(*) FROM objects WHERE state=8 AND reason LIKE ?", (DAMAGED + "%",)
-        )
-        if isinstance(error, Interrupted):
-            return "interrupted", _INTERRUPTED
-        if error is not None:
-            return "stopped", int(getattr(error, "exit_code", 1))
-        if damaged:
-            return "incomplete", 4
-        if left and not self._permanent:
-            return "incomplete", 5
-        if left or counts["rejected"] or counts["drifted"]:
-            return "incomplete", 3
-        return "done", 0

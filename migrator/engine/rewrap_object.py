@@ -8,23 +8,29 @@ the object that the ledger knows: by a condition where the store has one, by a l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, wait
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
-
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from migrator.core.events import ObjectRewrapped, RewrapOpened, RewrapPartStored, RewrapStarted
-from migrator.core.geometry import Geometry, PartSpan, cut
-from migrator.core.layout import Piece, Recorded, lay_out
-from migrator.core.modes import Mode
+from migrator.core.geometry import PartSpan
+from migrator.core.layout import Piece
 from migrator.core.stamp import is_stamp_name
-from migrator.engine.codec import HEADER_PROBE, RewrapCodec, SourceHeader, sha256
+from migrator.engine.codec import sha256
 from migrator.engine.context import Context
-from migrator.engine.entropy import fresh
 from migrator.engine.readback import PIECE_UNITS
 from migrator.engine.readers import ReaderSet
+from migrator.engine.rewrap_source import (
+    CarryCodec,
+    ChangedAtTarget,
+    KnownBytes,
+    RevokeCodec,
+    Work,
+    changed,
+    prepare_rewrap,
+    present,
+)
 from migrator.engine.settle import (
     TargetTaken,
     complete_settled,
@@ -35,12 +41,7 @@ from migrator.engine.settle import (
     same_object,
 )
 from migrator.engine.sweep import clear_unanswered
-from migrator.envelope.arithmetic import NONCE, PADDED_HEADER, header_length
-from migrator.envelope.errors import HeaderTruncated
-from migrator.envelope.header import build_header
-from migrator.envelope.keys import Recipient
-from migrator.envelope.segments import PREFIX, seal_into
-from migrator.errors import CapabilityMissing, IntegrityError, MigrationError
+from migrator.errors import IntegrityError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import PartRow, RewrapRow, Row
 from providers.errors import (
@@ -62,149 +63,12 @@ from providers.model import (
     UploadId,
 )
 
-__all__ = ["ChangedAtTarget", "ObjectRewrap", "present", "same_as_recorded"]
+__all__ = ["ObjectRewrap"]
 
 if TYPE_CHECKING:
     from migrator.engine.sources import Digest
 
 _T = TypeVar("_T")
-_LEAST_PADDING: Final = 84
-
-
-class ChangedAtTarget(MigrationError):
-    """What stands at the target is not what the ledger knows; it is left alone."""
-
-    code = "changed-at-target"
-    exit_code = 3
-
-
-class _CarryCodec(RewrapCodec):
-    """New header, same segments, none of which is opened."""
-
-    def transform(
-        self, prefix: bytes | None, first_unit: int, source: memoryview, out: memoryview, *, last: bool
-    ) -> memoryview:
-        """Copy; ``prefix``, ``first_unit`` and ``last`` are of no matter."""
-        del prefix, first_unit, last
-        out[: len(source)] = source
-        return source
-
-
-class _RevokeCodec(_CarryCodec):
-    """New header, new data key, every segment opened and sealed again."""
-
-    def __init__(self, source: SourceHeader, recipients: tuple[Recipient, ...]) -> None:
-        super().__init__(source, recipients)
-        self._data_key = fresh(32)
-        self._cipher = ChaCha20Poly1305(self._data_key)
-
-    def header(self, padded: bool) -> bytes:  # noqa: FBT001 - two forms of one header
-        """The fresh data key, sealed for the readers."""
-        return build_header(
-            self._data_key,
-            self._recipients,
-            writer_private=fresh(32),
-            nonces=fresh(NONCE * len(self._recipients)),
-            pad_to=PADDED_HEADER if padded else None,
-            padding_entropy=fresh if padded else None,
-        )
-
-    def fresh_prefix(self) -> bytes:
-        """Six random bytes for one attempt at one part."""
-        return fresh(PREFIX)
-
-    def transform(
-        self, prefix: bytes | None, first_unit: int, source: memoryview, out: memoryview, *, last: bool
-    ) -> memoryview:
-        """Open under the old data key, seal under the new one; returns the plain bytes."""
-        assert prefix is not None
-        plain = self._source.open(first_unit, source, last=last)
-        seal_into(self._cipher, prefix, first_unit, plain, out, last=last)
-        return plain
-
-    @property
-    def short_header(self) -> int:
-        """Bytes of an unpadded header: one data key, whatever the old one had."""
-        return header_length(len(self._recipients))
-
-
-class _Known:
-    """Holds the old object's bytes, as they are read in order, against the digests on record."""
-
-    def __init__(self, recorded: Sequence[Recorded]) -> None:
-        self._left = dict(_starts(recorded))
-        self._part: Recorded | None = None
-        self._begun = self._position = 0
-        self._digest = hashlib.sha256()
-
-    def feed(self, start: int, data: memoryview) -> None:
-        """Take bytes that begin at ``start``; whole parts may be passed over, never the middle of one.
-
-        Raises:
-            IntegrityError: They are not the bytes that were sent.
-        """
-        at = 0
-        while at < len(data):
-            if self._part is None:
-                self._part = self._left.pop(start + at, None)
-                if self._part is None:
-                    raise IntegrityError("the record does not cover every stored byte")
-                self._begun, self._digest = start + at, hashlib.sha256()
-                self._position = self._begun
-            end = min(len(data), self._begun + self._part.size - start)
-            self._digest.update(data[at:end])
-            self._position += end - at
-            at = end
-            if self._position == self._begun + self._part.size:
-                if self._digest.digest() != self._part.sha256:
-                    raise IntegrityError("the stored bytes are not the bytes that were sent")
-                self._part = None
-
-
-def _starts(recorded: Sequence[Recorded]) -> list[tuple[int, Recorded]]:
-    starts, at = [], 0
-    for part in recorded:
-        starts.append((at, part))
-        at += part.size
-    return starts
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is known once the old header is open."""
-
-    header: SourceHeader
-    header_sha256: bytes
-    codec: _CarryCodec
-    geometry: Geometry
-    recorded: tuple[Recorded, ...]
-    pieces: tuple[Piece, ...]
-
-    @property
-    def resumable(self) -> bool:
-        """Whether a later run can go on with the parts of this one: it knows every byte of them but the header."""
-        return not isinstance(self.codec, _RevokeCodec) and all(
-            piece.recorded is not None for piece in self.pieces[1:]
-        )
-
-
-def present(context: Context, row: Row) -> ObjectMeta | None:
-    """What stands at the row's target key now, whatever version the ledger knows."""
-    try:
-        return context.target.head(context.target_key(row))
-    except NotFound:
-        return None
-
-
-def same_as_recorded(context: Context, row: Row, found: ObjectMeta | None) -> bool:
-    """Whether this is the object of the row's receipt."""
-    if found is None:
-        return False
-    pin = row.target_pin
-    known = ObjectMeta(
-        key=context.target_key(row), size=row.stored_size or 0, etag=pin.etag, version=pin.version
-    )
-    return same_object(known, found)
 
 
 class ObjectRewrap:
@@ -250,7 +114,7 @@ class ObjectRewrap:
             CapabilityMissing: The new object does not fit the store.
             StoreError: The store refuses, or its trouble outlasts the retries.
         """
-        work = self._prepare()
+        work = prepare_rewrap(self._context, self._row, self._to, self._read, revoke=self._revoke)
         upload, parts, header_digest = self._taken_up(work)
         if upload is None:
             self._begin()
@@ -271,7 +135,7 @@ class ObjectRewrap:
         self._row, self._pending = row, None
         discard_attempts(context, row, row.generation - 1)
 
-    def _taken_up(self, work: _Work) -> tuple[UploadId | None, dict[int, PartRow], bytes | None]:
+    def _taken_up(self, work: Work) -> tuple[UploadId | None, dict[int, PartRow], bytes | None]:
         """The upload of an earlier run with the parts that the store still holds, if it can go on."""
         if self._pending is None or not work.resumable or not work.geometry.multipart:
             return None, {}, None
@@ -285,50 +149,6 @@ class ObjectRewrap:
             return None, {}, None
         kept = {part.number: part for part in parts if held.get(part.number) == part.size}
         return upload, kept, pending.header_sha256 if 1 in kept else None
-
-    def _prepare(self) -> _Work:
-        context, row = self._context, self._row
-        size = row.stored_size or 0
-        header, digest = self._open_header(size)
-        upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
-        codec = (_RevokeCodec if self._revoke else _CarryCodec)(header, self._to.recipients)
-        if codec.short_header > PADDED_HEADER - _LEAST_PADDING:
-            raise CapabilityMissing(
-                "so many readers and data keys have no room in the header of an object in parts"
-            )
-        whole = row.ciphertext_sha256
-        recorded = (
-            tuple(
-                Recorded(size=p.size, sha256=p.ciphertext_sha256, nonce_prefix=p.nonce_prefix) for p in parts
-            )
-            if whole is None
-            else (Recorded(size=size, sha256=whole, nonce_prefix=row.nonce_prefix),)
-        )
-        limits = context.target.capabilities
-        geometry = cut(
-            Mode.REWRAP,
-            source_size=size,
-            source_header=header.length,
-            short_header=codec.short_header,
-            limits=limits,
-            part_units=(upload.part_units if upload else 0) or context.settings.part_units,
-        )
-        pieces = lay_out(geometry, recorded, can_copy=limits.copy_parts and not self._revoke)
-        return _Work(header, digest, codec, geometry, recorded, pieces)
-
-    def _open_header(self, size: int) -> tuple[SourceHeader, bytes]:
-        wanted = min(size, HEADER_PROBE)
-        while True:
-            start = self._read(Span(start=0, length=wanted))
-            try:
-                header = SourceHeader(start, self._context.identities, size=size)
-            except HeaderTruncated as truncated:
-                if truncated.needed > size or wanted >= size:
-                    raise
-                wanted = min(size, max(truncated.needed, 2 * wanted))
-                continue
-            self._context.opened_any = True
-            return header, sha256(start[: header.length])
 
     def _attributes(self) -> Attributes:
         """What surrounds the object stays: headers, metadata, tags; only the stamp is another."""
@@ -344,11 +164,11 @@ class ObjectRewrap:
 
     # -- sending ----------------------------------------------------------------------------------------------------
 
-    def _at_once(self, work: _Work, options: PutOptions) -> None:
+    def _at_once(self, work: Work, options: PutOptions) -> None:
         context, geometry = self._context, work.geometry
         size = self._row.stored_size or 0
         old = self._read(Span(start=0, length=size))
-        _Known(work.recorded).feed(0, old)
+        KnownBytes(work.recorded).feed(0, old)
         header = work.codec.header(padded=False)
         body = memoryview(bytearray(geometry.target_size))
         body[: len(header)] = header
@@ -371,7 +191,7 @@ class ObjectRewrap:
 
     def _in_parts(
         self,
-        work: _Work,
+        work: Work,
         options: PutOptions,
         upload: UploadId | None,
         parts: dict[int, PartRow],
@@ -387,7 +207,7 @@ class ObjectRewrap:
             )
         todo = [piece for piece in work.pieces if piece.span.number not in parts]
         copies = {piece: self._copiers.submit(self._copy, upload, piece) for piece in todo if piece.copied}
-        known, plain = _Known(work.recorded), hashlib.sha256()
+        known, plain = KnownBytes(work.recorded), hashlib.sha256()
         try:
             for piece in todo:
                 if piece not in copies:
@@ -427,7 +247,7 @@ class ObjectRewrap:
         return part
 
     def _send(
-        self, work: _Work, upload: UploadId, piece: Piece, known: _Known, plain: Digest
+        self, work: Work, upload: UploadId, piece: Piece, known: KnownBytes, plain: Digest
     ) -> tuple[PartRow, bytes | None]:
         context, geometry, span = self._context, work.geometry, piece.span
         kept = piece.recorded or (work.recorded[0] if span.number == 1 or len(work.recorded) == 1 else None)
@@ -456,13 +276,13 @@ class ObjectRewrap:
 
     def _fill(  # noqa: PLR0917 - one step of _send, with its buffers
         self,
-        work: _Work,
+        work: Work,
         span: PartSpan,
         unit: int,
         prefix: bytes | None,
         body: memoryview,
         at: int,
-        known: _Known,
+        known: KnownBytes,
         plain: Digest,
     ) -> int:
         geometry = work.geometry
@@ -480,7 +300,7 @@ class ObjectRewrap:
 
     def _complete(
         self,
-        work: _Work,
+        work: Work,
         upload: UploadId,
         parts: dict[int, PartRow],
         header_digest: bytes,
@@ -505,25 +325,25 @@ class ObjectRewrap:
 
     # -- what both ways share -----------------------------------------------------------------------------------------
 
-    def _fresh_prefix(self, codec: _CarryCodec, kept: bytes | None) -> bytes | None:
-        return codec.fresh_prefix() if isinstance(codec, _RevokeCodec) else kept
+    def _fresh_prefix(self, codec: CarryCodec, kept: bytes | None) -> bytes | None:
+        return codec.fresh_prefix() if isinstance(codec, RevokeCodec) else kept
 
     def _fence(self, options: PutOptions, *, can: bool) -> PutOptions:
         """The condition under which the old object may be replaced; a look comes before it in any case."""
         now = present(self._context, self._row)
         if now is None or not same_object(self._found, now):
-            raise _changed(now)
+            raise changed(now)
         return replace(options, if_match=self._found.etag) if can and self._found.etag else options
 
     def _settled(self, effect: Callable[[], ObjectMeta]) -> ObjectMeta:
         try:
             return effect()
         except TargetTaken:
-            raise _changed(present(self._context, self._row)) from None
+            raise changed(present(self._context, self._row)) from None
 
     def _record(
         self,
-        work: _Work,
+        work: Work,
         meta: ObjectMeta,
         size: int,
         header_digest: bytes,
@@ -568,14 +388,8 @@ class ObjectRewrap:
         try:
             return effect()
         except NotFound:
-            raise _changed(None) from None
+            raise changed(None) from None
         except (ConditionFailed, RangeInvalid):
             raise ChangedAtTarget(
                 "changed at target: another object stands there; it was left alone"
             ) from None
-
-
-def _changed(now: ObjectMeta | None) -> ChangedAtTarget:
-    if now is None:
-        return ChangedAtTarget("changed at target: nothing stands there any more")
-    return ChangedAtTarget("changed at target: another object stands there; it was left alone")

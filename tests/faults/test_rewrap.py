@@ -9,7 +9,7 @@ import pytest
 from migrator.core.modes import Level, Mode
 from migrator.engine import rewrap_object
 from migrator.engine.context import Context
-from migrator.engine.rewrap_object import present
+from migrator.engine.rewrap_source import present
 from migrator.errors import UsageError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Row

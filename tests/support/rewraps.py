@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from migrator.engine.context import Stop
 from migrator.engine.progress import Progress
 from migrator.engine.report import Report
-from migrator.engine.rewrap import Request, rewrap
+from migrator.engine.rewrap import rewrap
+from migrator.engine.rewrap_request import Request
 from migrator.envelope.header import open_header, parse_header
 from migrator.envelope.keys import Identity
 from migrator.envelope.policy import check_strict
