@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.require import STAGES, require_server, skips_are_forbidden, stage_of
 from support.servers import (
@@ -18,6 +19,10 @@ from support.servers import (
 from support.swift import Swift, SwiftKeystone, SwiftServer
 
 pytest_plugins = ["support.hostile_fixtures", "support.sftp_fixtures"]
+
+# How fast this machine is just now says nothing of the code.
+settings.register_profile("havre", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("havre")
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

