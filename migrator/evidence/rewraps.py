@@ -15,7 +15,7 @@ from migrator.errors import EvidenceInvalid
 from migrator.evidence.shapes import count, hex64, list_of, members
 from migrator.ledger.ledger import Ledger
 
-__all__ = ["check_rewraps", "fits_rewraps", "former_readers", "recipients_now", "rewraps_of"]
+__all__ = ["check_rewraps", "fits_rewraps", "former_readers", "left_behind", "recipients_now", "rewraps_of"]
 
 _ENTRY: Final = members(
     at=count,
@@ -27,6 +27,9 @@ _ENTRY: Final = members(
 _FORMER: Final = (
     "that readers who were taken out can read no more: copies they made, data keys they opened and old versions of "
     "objects that the target keeps still open for them"
+)
+_BEHIND: Final = (
+    "that all objects are for these recipients: {} were not brought over to them, and open as before"
 )
 _FORMER_REVOKED: Final = (
     "that readers who were taken out can read no more: copies they made and old versions of objects that the target "
@@ -75,6 +78,15 @@ def former_readers(planned: Sequence[str], rewraps: Sequence[Mapping[str, Any]])
     if open_still:
         return [_FORMER]
     return [_FORMER_REVOKED] if gone else []
+
+
+def left_behind(ledger: Ledger) -> list[str]:
+    """What is not established where objects were not brought over to the last set of readers."""
+    objects = ledger.one(
+        "SELECT count(*) FROM objects WHERE stored_size IS NOT NULL AND state<>7 "
+        "AND readers<(SELECT coalesce(max(id), 0) FROM readers)"
+    )
+    return [_BEHIND.format(objects)] if objects else []
 
 
 def fits_rewraps(value: Any) -> bool:
