@@ -185,7 +185,7 @@ class Check:
     def bundle(self, root: Path) -> None:
         """Judge a bundle."""
         names, keys, files, size = set[str](), list[dict[str, Any]](), dict[str, Any](), 0
-        for path in sorted(root.rglob("*")):
+        for path in sorted(path for down in ("*", "statements/*", "derogations/*") for path in root.glob(down)):
             with self._about(name := path.relative_to(root).as_posix()):
                 need(not path.is_symlink() and (path.is_dir() or path.is_file()), "a symbolic link, or not a file")
                 if path.is_file() or name not in ("statements", "derogations"):
@@ -212,8 +212,8 @@ class Check:
                 said = self._statement(file, files.get(file), keys, subjects)
                 need(encode(said.get("inventory", {}).get("rows", size)) == encode(size), "inventory: not the rows that there are")
                 need((made := said["made_at"]) <= self.now + DAY, "made in the future")
-                ends = [end for one in keys for key in (one, self.trusted.get(one["raw"], one)) if (end := key["valid_until"]) is not None]
-                need(made <= min(ends, default=made), "made when a key was not valid any more")
+                for key in (key for one in keys for key in (one, self.trusted.get(one["raw"], one))):  # as listed, and as the reader has it
+                    need((key["valid_until"] is None or made <= key["valid_until"]) and key.get("valid_from", 0) <= self.now + DAY, "made when a key was not valid")
                 need(said.get("rewraps", [{"readers": said.get("recipients")}])[-1]["readers"] == said.get("recipients"), "rewraps: other readers at the end")
                 for name in sorted(said.keys() & facts.keys()):
                     need(encode(said[name]) == encode(facts[name]), f"{name} is not what the other files give")
@@ -221,7 +221,7 @@ class Check:
     def proof(self, path: Path) -> None:
         """Judge a proof."""
         with self._about(file := path.name), path.open("rb") as stream:
-            need((raw := stream.read(MAX_DOCUMENT + 2)).endswith(b"\n"), "cut off")
+            need(len(raw := stream.read(MAX_DOCUMENT + 2)) <= MAX_DOCUMENT and raw.endswith(b"\n"), "too long, or cut off")
             note, last = (proof := canonical(raw[:-1], PROOF))["checkpoint"].encode(), 0
             need(self.digests.get("checkpoint.txt", sha(note).hex()) == sha(note).hex(), "a proof from another bundle")
             _, size, top = self._checkpoint(file, note, read_keys(proof["keys"], 2**53))

@@ -26,7 +26,7 @@ def free_pair(stem: Path) -> tuple[Path, Path]:
     public, private = Path(f"{stem}.pub"), Path(f"{stem}.sec")
     for path in (public, private):
         if path.exists() or path.is_symlink():
-            raise UsageError(f"{path} is there already", hint="choose another name with -o")
+            raise UsageError(f"{path} is there already", hint="choose another name")
     return public, private
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from migrator.cli.output import plain
 from migrator.errors import TimestampFailed, UsageError
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class Stamping:
         """What came of it, for people."""
         if self._found is not None:
             how = "" if self._authorities else " (signature not checked: no --timestamp-ca)"
-            yield f"stamped    {stamped_at(self._found)} by {self._found.authority}{how}"
+            yield plain(f"stamped    {stamped_at(self._found)} by {self._found.authority}{how}")
         elif self._failure is not None:
-            yield f"stamped    no: {self._failure}"
+            yield plain(f"stamped    no: {self._failure}")
 
 
 def open_authorities(ca: Path | None) -> tuple[x509.Certificate, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from migrator.cli.group import Invocation, Verb
+from migrator.cli.output import plain
 from migrator.cli.params import FILE, common_options
 from migrator.errors import EvidenceInvalid, UsageError
 
@@ -81,6 +82,7 @@ def ceremony(  # noqa: PLR0917 - the verb's options
     from migrator.engine.clock import clock_state  # noqa: PLC0415 - loads when used
     from migrator.engine.session import owner  # noqa: PLC0415 - loads when used
     from migrator.evidence.ceremony import write_ceremony  # noqa: PLC0415 - loads when used
+    from migrator.evidence.signers import check_signers  # noqa: PLC0415 - loads when used
 
     people = [*present, *(_people(read_bounded(present_file, _MAX_PRESENT)) if present_file else ())]
     if not people or not all(person.strip() for person in people):
@@ -95,6 +97,7 @@ def ceremony(  # noqa: PLR0917 - the verb's options
         raise UsageError(f"{out} is there already", hint="choose another name with -o")
     # Opened before anything is made: a signing key that is not to be had must not leave keys without a record.
     signers = [open_signer(path, sign_passphrase_env or passphrase_env) for path in signing_keys]
+    check_signers(signers)
     passphrases = Passphrases(passphrase_env, environ=os.environ)
     keys = _hold(makes, shown, passphrases, wrapped_by, copies)
     record = write_ceremony(
@@ -234,7 +237,8 @@ def check_ceremony(
             {"holds": True, "trusted": sorted(found.trusted), "ceremony": found.predicate}
         )
     else:
-        invocation.output.lines(_told(found))
+        # Whoever signed wrote these texts: none may steer the terminal or look like a line of ours.
+        invocation.output.lines(map(plain, _told(found)))
     return 0
 
 

@@ -13,12 +13,13 @@ import click
 
 from migrator.cli.exits import NOT_ALL
 from migrator.cli.group import Invocation, Verb
+from migrator.cli.output import plain
 from migrator.cli.params import FILE, LOCATION, WAVE, common_options, key_options
 from migrator.cli.stamping import Stamping, open_authorities, stamp_facts, stamped_at
 from migrator.errors import EvidenceInvalid, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from migrator.core.plan import Plan
     from migrator.engine.files import WaveFiles
@@ -84,8 +85,9 @@ def evidence(  # noqa: PLR0917 - the verb's options
 ) -> int:
     """Write a folder from which anybody who trusts the signing key can check what became of every object.
 
-    By default nothing in it tells a name, a size or a digest of an object: each is committed to under a salt
-    of its own and can be opened later, one by one, with 'havre prove', or all together with --open.
+    By default no row tells a name, a size or a digest of its object: each is committed to under a salt of its
+    own and can be opened later, one by one, with 'havre prove', or all together with --open. The wave file
+    stands in the folder as it is, with its totals and filters.
     """
     from migrator.cli.signing import open_signer  # noqa: PLC0415 - loads when used
     from migrator.cli.wiring import held_ledger  # noqa: PLC0415 - loads when used
@@ -100,14 +102,15 @@ def evidence(  # noqa: PLR0917 - the verb's options
     signers = [open_signer(path, passphrase_env) for path in signing_keys]
     opened = {"none": (), "target": tuple(set(NEEDED) - {"plaintext_sha256"}), "all": FIELDS}[group]
     with held_ledger(invocation, wave) as (ledger, plan, files):
+        gate = _gate(files, ledger, plan)
         bundle = write_bundle(
             ledger,
             plan,
             files.plan_path.read_bytes(),
             out,
             signers=signers,
-            gate=_gate(files, ledger, plan),
-            derogations=_derogations(files),
+            gate=gate,
+            derogations=_derogations(files, gate),
             inventory=named,
             opened=opened,
             stamp=stamping.stamp if timestamp is not None else None,
@@ -135,6 +138,9 @@ def evidence(  # noqa: PLR0917 - the verb's options
             f"signed by  {', '.join(facts['signed_by'])}",
             *stamping.told(),
         ]
+    )
+    invocation.output.hint(
+        "plan.toml in it is the wave file as it is, with totals and filters: read it before you hand the folder on"
     )
     invocation.output.hint(
         f"check it as an auditor would: havre check-evidence {bundle.folder} --trust KEY.pub"
@@ -211,14 +217,19 @@ def _gate(files: WaveFiles, ledger: Ledger, plan: Plan) -> dict[str, Any]:
     return kept_verdict(files, ledger.meta("gate")) or {"outcome": plan.gate}
 
 
-def _derogations(files: WaveFiles) -> dict[str, bytes]:
-    """What was relied on, by digest. Signatures cover what the envelopes hold, not how those are spelt."""
+def _derogations(files: WaveFiles, gate: Mapping[str, Any]) -> dict[str, bytes]:
+    """What the verdict relies on, by digest; what else lies in that folder does not count and is left out.
+
+    Signatures cover what the envelopes hold, not how those are spelt.
+    """
     from migrator.core.canonical import encode  # noqa: PLC0415 - loads when used
     from migrator.engine.gate_files import kept_derogations  # noqa: PLC0415 - loads when used
 
+    relied = gate.get("derogations", ())
     return {
-        f"{hashlib.sha256(data).hexdigest()}.json": encode(json.loads(data)) + b"\n"
+        f"{digest}.json": encode(json.loads(data)) + b"\n"
         for data in kept_derogations(files)
+        if (digest := hashlib.sha256(data).hexdigest()) in relied
     }
 
 
@@ -283,25 +294,27 @@ def _told(verdict: Verdict, compared: Comparison | None, level: str) -> Iterator
         yield f"the bundle does not hold: {len(verdict.findings)} findings"
         for found in verdict.findings[:_SHOWN]:
             where = found.file if found.line is None else f"{found.file}, line {found.line}"
-            yield f"  {where}: {found.reason}"
+            # Both come out of a folder that somebody sent: neither may steer the terminal or look like a line of ours.
+            yield plain(f"  {where}: {found.reason}")
         return
     transfer, verification = verdict.predicates["transfer"], verdict.predicates["verification"]
     yield "the bundle holds"
     yield f"signed by     {', '.join(sorted(verdict.trusted))}, which you trust"
-    yield f"claim         {transfer['claim']}"
+    yield plain(f"claim         {transfer['claim']}")
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(transfer["states"].items()))
     yield f"objects       {verdict.rows:,}: {states}"
     yield f"weakest       {verification['weakest'] or 'nothing was verified'}"
     independent = transfer["inventory"]["independent"]
-    yield f"inventory     {independent['name'] if independent else 'none by another party'}"
+    yield plain(f"inventory     {independent['name'] if independent else 'none by another party'}")
     if verdict.timestamp is not None:
-        yield f"stamped       {stamped_at(verdict.timestamp)} by {verdict.timestamp.authority}, which you trust"
+        by = plain(verdict.timestamp.authority)
+        yield f"stamped       {stamped_at(verdict.timestamp)} by {by}, which you trust"
     elif verdict.stamped:
         yield "stamped       present, not checked: no --timestamp-ca"
     if verdict.opened:
         yield f"opened        {verdict.opened:,} rows, as committed"
     yield "not established"
-    yield from (f"  {limit}" for limit in transfer["limits_of_this"])
+    yield from (plain(f"  {limit}") for limit in transfer["limits_of_this"])
     if compared is not None:
         how = f"{compared.bytes:,} bytes compared" if level == "full" else "sizes compared, no byte read"
         yield f"against store {compared.compared:,} objects are what was recorded: {how}"

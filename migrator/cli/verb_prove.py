@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from migrator.cli.group import Invocation, Verb
+from migrator.cli.output import printable
 from migrator.cli.params import FILE, WAVE, common_options
 from migrator.errors import EvidenceInvalid, UsageError
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["prove"]
-
-_MAX_PROOF: Final = 64 * 1024 * 1024
 
 
 @click.command(
@@ -101,11 +100,11 @@ def _check_proof(invocation: Invocation, path: Path, trust: Sequence[Path]) -> i
     from migrator.cli.keyring import read_bounded  # noqa: PLC0415 - loads when used
     from migrator.cli.signing import read_public_key  # noqa: PLC0415 - loads when used
     from migrator.core.canonical import decode  # noqa: PLC0415 - loads when used
-    from migrator.evidence.prove import check_proof  # noqa: PLC0415 - loads when used
+    from migrator.evidence.prove import MAX_PROOF, check_proof  # noqa: PLC0415 - loads when used
 
     if not trust:
         raise UsageError("a proof is checked with a key that you trust", hint="name it with --trust KEY.pub")
-    data = read_bounded(path, _MAX_PROOF)
+    data = read_bounded(path, MAX_PROOF)
     if not data.endswith(b"\n"):
         raise EvidenceInvalid("the proof's last line has no end")
     proof = check_proof(decode(data[:-1]), [read_public_key(path) for path in trust])
@@ -139,6 +138,6 @@ def _check_proof(invocation: Invocation, path: Path, trust: Sequence[Path]) -> i
         lines.append(
             f"row {row['row']:,}: {row['state']}" + (f", verified: {row['level']}" if row["level"] else "")
         )
-        lines += [f"  {name:<18} {value}" for name, value in sorted(row["opened"].items())]
+        lines += [f"  {name:<18} {printable(str(value))}" for name, value in sorted(row["opened"].items())]
     invocation.output.lines(lines)
     return 0

@@ -33,7 +33,7 @@ from migrator.evidence.facts import (
 )
 from migrator.evidence.kept_tree import keep_tree
 from migrator.evidence.rows import ManifestRow, manifest_rows
-from migrator.evidence.signers import ED25519, Signer, keys_document
+from migrator.evidence.signers import ED25519, Signer, check_signers, keys_document
 from migrator.ledger.ledger import Ledger
 
 __all__ = ["TRANSFER", "VERIFICATION", "Bundle", "opening", "write_bundle"]
@@ -172,6 +172,7 @@ def _check(into: Path, signers: Sequence[Signer], opened: Collection[str], *, ma
         raise UsageError(f"{str(into)!r} is there already", hint="name a folder that does not exist yet")
     if unknown := sorted(set(opened) - set(FIELDS)):
         raise UsageError(f"there is no field {unknown[0]!r}", hint=f"fields: {', '.join(FIELDS)}")
+    check_signers(signers)
     if not any(signer.public.algorithm == ED25519 for signer in signers):
         raise UsageError(
             "evidence needs an Ed25519 signing key", hint="make one with 'havre keys generate --signing'"

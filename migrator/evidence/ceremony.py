@@ -22,7 +22,7 @@ from migrator.errors import EvidenceInvalid, IntegrityError
 from migrator.evidence.dsse import read_envelope, read_statement, seal_statement, statement
 from migrator.evidence.facts import dependencies
 from migrator.evidence.shapes import Check, check_members, count, hex64, list_of, matches, members, or_null
-from migrator.evidence.signers import ED25519, PublicKey, Signer, keys_document, read_keys
+from migrator.evidence.signers import ED25519, PublicKey, Signer, check_signers, keys_document, read_keys
 
 __all__ = [
     "MAX_RECORD",
@@ -153,8 +153,10 @@ def write_ceremony(
         clock: State of the clock (``synchronised``, ``max_error_us``).
 
     Raises:
+        UsageError: A key signs twice, or two have the same name.
         EvidenceInvalid, CustodyError: A signer cannot sign.
     """
+    check_signers(signers)
     predicate = {
         "claim": CLAIM,
         "made_at": made_ms,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from migrator.evidence.bundle import TRANSFER, VERIFICATION
 from migrator.evidence.checkpoint import Checkpoint, read_checkpoint
 from migrator.evidence.dsse import read_envelope, read_statement
 from migrator.evidence.facts import Tally
+from migrator.evidence.folders import FOLDERS, inside, is_derogation
 from migrator.evidence.manifest_reader import (
     MAX_ROW,
     Fields,
@@ -51,7 +53,6 @@ _UNSIGNED: Final = (
     "statements/transfer.json",
     "statements/verification.json",
 )
-_DEROGATIONS: Final = "derogations/"
 _MAX_DOCUMENT: Final = 16 * 1024 * 1024
 _MAX_FILES: Final = 1000
 _MAX_FINDINGS: Final = 100
@@ -174,7 +175,7 @@ class _Reader:
                 if (checkpoint.size, checkpoint.root) != (tree.size, tree.root()):
                     raise EvidenceInvalid("the rows are not those of the checkpoint")
         for name in sorted(self._present):
-            if name.startswith(_DEROGATIONS) or name in {"gate.json", "run.json"}:
+            if is_derogation(name) or name in {"gate.json", "run.json"}:
                 with self._naming(name):
                     self._document(name)
             elif name == "plan.toml":
@@ -195,7 +196,10 @@ class _Reader:
             self._verdict.findings.append(Finding(file, reason, line))
 
     def _list_files(self) -> None:
-        for count, path in enumerate(sorted(self._folder.rglob("*"))):
+        folders = (self._folder, *(self._folder / name for name in FOLDERS))
+        # Not much more than is allowed of each, and down into no other folder: somebody may have sent millions.
+        found = chain.from_iterable(inside(folder, at_most=_MAX_FILES + 2) for folder in folders)
+        for count, path in enumerate(found):
             name = path.relative_to(self._folder).as_posix()
             if count > _MAX_FILES:
                 self._wrong(name, "there are too many files")
@@ -203,9 +207,9 @@ class _Reader:
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 self._wrong(name, "it is neither a file nor a folder")
             elif path.is_dir():
-                if name not in {"statements", "derogations"}:
+                if name not in FOLDERS:
                     self._wrong(name, "no bundle has such a folder")
-            elif name in _NEEDED or name in _OPTIONAL or _is_derogation(name):
+            elif name in _NEEDED or name in _OPTIONAL or is_derogation(name):
                 self._present.add(name)
             else:
                 self._wrong(name, "no bundle has such a file")
@@ -381,16 +385,11 @@ class _Reader:
             return
         with self._naming("openings.jsonl"):
             digest = hashlib.sha256()
-            for found in openings_of(self._folder / "openings.jsonl", digest):
+            for number, found in enumerate(openings_of(self._folder / "openings.jsonl", digest), 1):
                 if fields.of(found.row) != found.fields:
-                    self._wrong(
-                        "openings.jsonl", f"what it opens of row {found.row} is not what was committed to"
-                    )
+                    reason = f"what it opens of row {found.row} is not what was committed to"
+                    self._wrong("openings.jsonl", reason, number)
                     continue
                 self._verdict.opened += 1
                 self._on_opening(found)
             self._verdict.openings_sha256 = digest.digest()
-
-
-def _is_derogation(name: str) -> bool:
-    return name.startswith(_DEROGATIONS) and name.endswith(".json") and name.count("/") == 1

@@ -22,6 +22,7 @@ _ORIGIN: Final = "havre/wave/"
 _BODY: Final = re.compile(r"havre/wave/([0-9a-f]{32})\n(0|[1-9][0-9]{0,12})\n([A-Za-z0-9+/=]{44})\n")
 _SIGNATURE: Final = re.compile("\u2014 ([A-Za-z0-9._-]{1,64}) ([A-Za-z0-9+/=]{92})\n")
 _MAX_TEXT: Final = 8192
+_MAX_ROWS: Final = 2**40
 _KEY_ID: Final = 4
 
 
@@ -79,6 +80,8 @@ def read_checkpoint(data: bytes) -> Checkpoint:
     found = _BODY.fullmatch(body + "\n")
     if len(data) > _MAX_TEXT or not blank or found is None or not rest:
         raise EvidenceInvalid("the checkpoint is not in its one form")
+    if int(found[2]) > _MAX_ROWS:
+        raise EvidenceInvalid("the checkpoint is of more rows than any bundle has")
     signatures = []
     position = 0
     while position < len(rest):

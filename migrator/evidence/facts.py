@@ -15,8 +15,9 @@ from typing import Any, Final, Protocol
 
 from migrator.core.modes import Level
 from migrator.core.plan import Plan
+from migrator.core.states import State
 from migrator.errors import NothingThere
-from migrator.evidence.rewraps import former_readers, recipients_now, rewraps_of
+from migrator.evidence.rewraps import former_readers, left_behind, recipients_now, rewraps_of
 from migrator.ledger.ledger import Ledger
 
 __all__ = [
@@ -33,16 +34,21 @@ CLAIM: Final = (
     "These are the objects listed at the source between listed_from and listed_to under these filters, what became "
     "of each, and what was stored at the target."
 )
+_NO_INVENTORY: Final = "that the listing was complete: no independent inventory was compared"
+_INVENTORY_NAMED: Final = (
+    "that the listing was complete: the independent inventory is named by its digest, and was not compared"
+)
 _CLAIM_OF_A_RESTORE: Final = (
     "These are the objects that the wave {wave} ({id}) had recorded as stored when its ledger had {batches} batches and "
     "the head {head}, under these filters, what became of each, and what was stored at the destination."
 )
 _LIMITS: Final = (
-    "that the listing was complete: no independent inventory was compared",
     "that the source returned what its owner had stored there",
     "that nobody else holds a recipient's private key",
 )
-_STRENGTH: Final = (Level.SIZE, Level.STORE_CHECKSUM, Level.SAMPLE, Level.CIPHERTEXT, Level.FULL)
+_STRENGTH: Final = (Level.SIZE, Level.STORE_CHECKSUM, Level.CIPHERTEXT, Level.SAMPLE, Level.FULL)
+
+_VERIFIED: Final = State.VERIFIED.word
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +76,26 @@ class Tally:
     levels: Counter[str] = field(default_factory=Counter)
     first: int | None = None
     last: int | None = None
+    _verified: set[str] = field(default_factory=set)
 
     def add(self, row: _Counted) -> None:
         """Count a row."""
         self.states[row.state] += 1
         if row.level is not None:
             self.levels[row.level] += 1
+            if row.state == _VERIFIED:
+                self._verified.add(row.level)
         if row.at is not None:
             self.first = row.at if self.first is None else min(self.first, row.at)
             self.last = row.at if self.last is None else max(self.last, row.at)
 
     @property
     def weakest(self) -> str | None:
-        """The weakest level among the rows, or None if none was verified."""
-        return next((str(level) for level in _STRENGTH if self.levels[str(level)]), None)
+        """The weakest level among the rows that are verified, or None if none is.
+
+        What was found at the target already has a level too, and counts in ``levels`` only.
+        """
+        return next((str(level) for level in _STRENGTH if str(level) in self._verified), None)
 
 
 def transfer_predicate(
@@ -97,7 +109,7 @@ def transfer_predicate(
     sealed = ledger.meta("sealed_ms")
     if sealed is None:
         raise NothingThere("the inventory of this wave is not complete", hint="run 'havre migrate' first")
-    limits = _LIMITS[1:] if inventory else _LIMITS
+    limits = (_INVENTORY_NAMED if inventory else _NO_INVENTORY, *_LIMITS)
     planned, rewraps = plan_recipients(plan), rewraps_of(ledger)
     return {
         "wave": plan.wave,
@@ -119,7 +131,7 @@ def transfer_predicate(
         "ledger": {"batches": ledger.seq, "head": ledger.head.hex()},
         "recipients": recipients_now(planned, rewraps),
         **({"rewraps": rewraps} if rewraps else {}),
-        "limits_of_this": [*limits, *former_readers(planned, rewraps)],
+        "limits_of_this": [*limits, *former_readers(planned, rewraps), *left_behind(ledger)],
     }
 
 

@@ -24,12 +24,14 @@ from migrator.evidence.checkpoint import read_checkpoint, seal_checkpoint
 from migrator.evidence.kept_tree import keep_tree, levels_in_memory, open_tree
 from migrator.evidence.manifest_reader import MAX_ROW, ReadRow, check_opening, read_row
 from migrator.evidence.rows import ManifestRow, manifest_rows
-from migrator.evidence.signers import ED25519, PublicKey, Signer, keys_document, read_keys
+from migrator.evidence.signers import ED25519, PublicKey, Signer, check_signers, keys_document, read_keys
 from migrator.ledger.ledger import Ledger
 
-__all__ = ["FORMAT", "Proof", "ProvenRow", "check_proof", "write_proof"]
+__all__ = ["FORMAT", "MAX_PROOF", "Proof", "ProvenRow", "check_proof", "write_proof"]
 
 FORMAT: Final = "havre-proof/1"
+MAX_PROOF: Final = 16 * 1024 * 1024
+"""Bytes of a proof, at most."""
 _MAX_ROWS: Final = 100_000
 _MAX_PATH: Final = 64
 
@@ -83,7 +85,7 @@ def write_proof(
 
     Raises:
         NothingThere: A key is not in the wave.
-        UsageError: A field is unknown, or too many keys are asked for.
+        UsageError: A field is unknown, too many keys are asked for, or a key signs twice.
     """
     if unknown := sorted(set(opened) - set(FIELDS)):
         raise UsageError(f"there is no field {unknown[0]!r}", hint=f"fields: {', '.join(FIELDS)}")
@@ -91,6 +93,7 @@ def write_proof(
         raise UsageError(
             f"a proof shows at most {_MAX_ROWS} objects", hint="write a bundle with --open instead"
         )
+    check_signers(signers)
     if ledger.meta("sealed_rows") is None:
         raise NothingThere("the inventory of this wave is not complete", hint="run 'havre migrate' first")
     chosen = set()
@@ -121,7 +124,13 @@ def write_proof(
         "keys": keys_document([signer.public for signer in signers])["keys"],
         "rows": shown,
     }
-    return encode(document) + b"\n"
+    data = encode(document) + b"\n"
+    if len(data) > MAX_PROOF:
+        raise UsageError(
+            f"the proof would have {len(data):,} bytes, and readers take {MAX_PROOF:,}",
+            hint="name fewer objects, or write a bundle with --open instead",
+        )
+    return data
 
 
 class _Rows:

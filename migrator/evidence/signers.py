@@ -18,6 +18,7 @@ __all__ = [
     "ALGORITHMS",
     "PublicKey",
     "Signer",
+    "check_signers",
     "decode_base64",
     "keys_document",
     "mldsa_available",
@@ -112,6 +113,22 @@ class Signer(Protocol):
             EvidenceInvalid: The signature that came back is not right.
             CustodyError: The private half cannot be reached or may not be used.
         """
+
+
+def check_signers(signers: Sequence[Signer]) -> None:
+    """Whether readers will take what these sign together.
+
+    Raises:
+        UsageError: There are too many, or two have the same name or the same key.
+    """
+    if len(signers) > _MAX_KEYS:
+        raise UsageError(f"at most {_MAX_KEYS} keys sign", hint="give --sign fewer times")
+    if len({signer.public.keyid for signer in signers}) != len(signers):
+        raise UsageError("a key signs twice", hint="give each signing key once")
+    if len({signer.public.name for signer in signers}) != len(signers):
+        raise UsageError(
+            "two of the signing keys have the same name", hint="sign with keys of different names"
+        )
 
 
 def mldsa_available() -> bool:

@@ -114,6 +114,8 @@ def read_public(data: bytes, *, name: str) -> PublicKey:
 
 def _from_pem(data: bytes, name: str) -> PublicKey:
     public: Any = serialization.load_pem_public_key(data)
+    if not hasattr(public, "public_bytes_raw"):  # RSA, DSA and the curves of NIST
+        raise EvidenceInvalid("neither an Ed25519 nor an ML-DSA-65 key")
     algorithm = ED25519 if isinstance(public, Ed25519PublicKey) else MLDSA65
     short = _ODD.sub("-", name)[:64] or "key"
     return PublicKey(name=short, algorithm=algorithm, public=public.public_bytes_raw())
@@ -137,6 +139,7 @@ def read_signer(pem: bytes, public: PublicKey, passphrase: bytes | None) -> File
         if passphrase is not None and b"ENCRYPTED" in pem:
             raise WrongPassphrase("the passphrase does not open the signing key") from None
         raise UsageError("the file holds no private signing key") from error
-    if private.public_key().public_bytes_raw() != public.public:
+    half = private.public_key()
+    if not hasattr(half, "public_bytes_raw") or half.public_bytes_raw() != public.public:
         raise UsageError("the private and the public signing key do not belong together")
     return FileSigner(public, private)

@@ -146,11 +146,15 @@ def _check_answer(decoded: TimeStampResponse, stamped: bytes, nonce: int | None)
 def _authority(decoded: TimeStampResponse) -> str:
     signed = decoded.signed_data
     (signer,) = signed.signer_infos
-    for der in signed.certificates:
-        certificate = x509.load_der_x509_certificate(der)
-        if (certificate.issuer, certificate.serial_number) == (signer.issuer, signer.serial_number):
-            return certificate.subject.rfc4514_string()
-    raise EvidenceInvalid("the time-stamp does not hold its authority's certificate")
+    named = [
+        certificate
+        for certificate in map(x509.load_der_x509_certificate, signed.certificates)
+        if (certificate.issuer, certificate.serial_number) == (signer.issuer, signer.serial_number)
+    ]
+    # Which certificates come along is not signed: with two that pass for the signer's, either could lend its name.
+    if len(named) != 1:
+        raise EvidenceInvalid("the time-stamp does not hold its authority's certificate, and that alone")
+    return named[0].subject.rfc4514_string()
 
 
 def _milliseconds(at: datetime) -> int:

@@ -60,6 +60,18 @@ def test_an_auditor_checks_a_bundle_and_the_store(moved: Command) -> None:
     assert "not established" in told
 
 
+def test_names_that_a_restore_was_asked_for_are_said_to_be_told(moved: Command) -> None:
+    """The wave file of a restore of one object names it, in clear, and whoever writes its evidence is told so."""
+    asked = ("--key", "images/1.dcm", "--identity", "ds.sec", "--passphrase-env", "PW")
+    moved("restore", "may.toml", "./back", *asked)
+    (wave,) = moved.directory.glob("may.havre/restore-*.toml")
+    signed = ("--sign", "office.sec", "--passphrase-env", "PW", "--out", "papers")
+    told = moved("evidence", str(wave), *signed)
+    assert "images/1.dcm" in (moved.directory / "papers/plan.toml").read_text(encoding="utf-8")
+    assert "images/1.dcm" not in (moved.directory / "papers/manifest.jsonl").read_text(encoding="utf-8")
+    assert "plan.toml in it is the wave file as it is" in told.stderr
+
+
 def test_a_recipient_checks_plain_bytes_too(moved: Command) -> None:
     """With a private key and everything opened, stored objects are decrypted and hashed."""
     evidence(moved, "papers", "--open", "all")

@@ -68,20 +68,21 @@ class Authority:
         (folder / "tsa.cnf").write_text(_CONFIGURATION)
         (folder / "serial").write_text("01\n")
 
-    def answer(self, query: bytes) -> bytes:
-        """The response to a request."""
+    def answer(self, query: bytes, *, beside: bytes = b"") -> bytes:
+        """The response to a request; ``beside`` is PEM of certificates to send along."""
         (self._folder / "query").write_bytes(query)
+        (self._folder / "beside.pem").write_bytes(beside)
         self._openssl(
             *("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-signer", "tsa.pem"),
-            *("-inkey", "tsa.key", "-out", "answer"),
+            *("-inkey", "tsa.key", "-out", "answer", *(("-chain", "beside.pem") if beside else ())),
         )
         return (self._folder / "answer").read_bytes()
 
-    def answer_about(self, data: bytes) -> bytes:
+    def answer_about(self, data: bytes, *, beside: bytes = b"") -> bytes:
         """The response to a request that somebody else made, over these bytes."""
         (self._folder / "data").write_bytes(data)
         self._openssl("ts", "-query", "-data", "data", "-sha256", "-cert", "-out", "other")
-        return self.answer((self._folder / "other").read_bytes())
+        return self.answer((self._folder / "other").read_bytes(), beside=beside)
 
     def holds(self, response: Path, data: Path) -> bool:
         """Whether openssl itself finds that a response is about a file."""

@@ -207,6 +207,7 @@ def test_a_ceremony_needs_no_server(office: Path) -> None:
         (["--present", "A"], "is about keys"),
         (["--make", "ds", "--make", "./ds", "--present", "A"], "same name"),
         (["--key", "x.sec", "--wrapped-by", "v", "--present", "A"], "goes with --make"),
+        (["--make", "ds", "--present", "A", "--sign", "office.sec"], "signs twice"),
     ],
 )
 def test_a_ceremony_that_makes_no_sense_makes_nothing(office: Path, arguments: list[str], words: str) -> None:
@@ -217,6 +218,15 @@ def test_a_ceremony_that_makes_no_sense_makes_nothing(office: Path, arguments: l
     )
     assert (told.exit_code, words in told.stderr) == (2, True), told.output
     assert sorted(office.iterdir()) == before
+
+
+def test_what_a_record_says_does_not_steer_the_terminal(office: Path) -> None:
+    """A name with control characters and line ends stays on its line."""
+    written = ("--present", "A\x1b[2J\nthe record holds", "--sign", "office.sec", "-o", "r.json")
+    assert run(office, "ceremony", "--make", "ds", *written, "--passphrase-env", "PW").exit_code == 0
+    told = run(office, "check-ceremony", "r.json", "--trust", "office.pub").stdout
+    assert told.splitlines().count("the record holds") == 1
+    assert "present    A\\x1b[2J the record holds\n" in told
 
 
 def test_halves_of_two_pairs_are_no_pair(office: Path) -> None:

@@ -250,6 +250,26 @@ def test_a_derogation_can_come_with_migrate(desk: Desk) -> None:
     assert "does not count: no key is trusted" in desk.run("migrate", "may.toml", code=6).stderr
 
 
+def test_evidence_holds_the_derogations_that_count(desk: Desk) -> None:
+    """What the verdict relies on goes into the bundle; what has ended, or is none, does not."""
+    desk.configure(_HERE)
+    desk.plan()
+    folder = desk.folder / "may.havre/derogations"
+    folder.mkdir(parents=True)
+    ended = desk.decision(valid_from=_TODAY - timedelta(days=9), valid_until=_TODAY - timedelta(days=1))
+    (desk.folder / ended).rename(folder / "old.json")
+    (folder / "junk.json").write_text("no JSON")
+    desk.configure(_ABROAD, _TRUST)
+    desk.run("migrate", "may.toml", "--derogation", desk.decision(), "--quiet")
+    desk.run("keys", "generate", "--signing", "-o", "office", "--passphrase-env", "PW")
+    signed = ("--sign", "office.sec", "--passphrase-env", "PW", "--out", "papers")
+    desk.run("evidence", "may.toml", *signed)
+    gate = json.loads((desk.folder / "papers/gate.json").read_bytes())
+    names = [path.stem for path in (desk.folder / "papers/derogations").iterdir()]
+    assert names == gate["derogations"]
+    assert len(names) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -12,6 +12,7 @@ from migrator.core import events as e
 from migrator.core.commitments import FIELDS
 from migrator.errors import EvidenceInvalid, NothingThere, UsageError
 from migrator.evidence.check import check_bundle
+from migrator.evidence.facts import Inventory, Tally, transfer_predicate
 from migrator.evidence.manifest_reader import opened_again, openings_of
 from migrator.evidence.prove import check_proof, write_proof
 from migrator.evidence.signers import PublicKey
@@ -140,6 +141,34 @@ def test_an_expired_key_does_not_sign(tmp_path):
     with pytest.raises(UsageError, match="expired"):
         bundle_of(tmp_path, [expired])
     assert not (tmp_path / "bundle").exists()
+
+
+def test_an_inventory_that_is_named_was_not_compared(tmp_path):
+    """Whether or not another party's inventory is named, the bundle says that nothing was compared with it."""
+    bundle_of(tmp_path, signers())
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    told = {}
+    for inventory in (None, Inventory("list.csv", "ab" * 32)):
+        transfer = transfer_predicate(
+            ledger, wave_plan(), Tally(), root=bytes(32), size=12, inventory=inventory
+        )
+        (told[inventory],) = [text for text in transfer["limits_of_this"] if "complete" in text]
+    ledger.close()
+    assert len(set(told.values())) == 2
+    assert all("compared" in text for text in told.values())
+
+
+def test_what_no_reader_takes_is_not_signed(tmp_path):
+    """A key given twice, two keys of one name and too many keys are refused before anything is written."""
+    (one,), (namesake,), many = signers(), signers(), signers(*["ed25519"] * 17)
+    for signing, words in (([one, one], "signs twice"), ([one, namesake], "same name"), (many, "at most 16")):
+        with pytest.raises(UsageError, match=words):
+            bundle_of(tmp_path, signing)
+        ledger = open_ledger(tmp_path / "ledger.sqlite")
+        with pytest.raises(UsageError, match=words):
+            write_proof(ledger, wave_plan(), [ledger.row(1).key], ["source_key"], signers=signing)
+        ledger.close()
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_nothing_is_overwritten_and_nothing_is_left(tmp_path):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,6 +160,27 @@ def test_a_certificate_must_have_been_valid_when_it_stamped(tmp_path):
             pytest.raises(TimestampFailed, match="does not hold"),
         ):
             request_timestamp(url, STAMPED, roots)
+
+
+def test_no_other_certificate_lends_a_stamp_its_name(authority, roots):
+    """A second certificate with the signer's issuer and number, which anybody can put there, is refused."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.oid.NameOID.COMMON_NAME
+    forged = (
+        x509.CertificateBuilder(
+            issuer_name=x509.Name([x509.NameAttribute(name, "Root of tests")]),
+            subject_name=x509.Name([x509.NameAttribute(name, "Somebody else, of a longer name")]),
+            public_key=key.public_key(),
+            serial_number=7,
+            not_valid_before=datetime(2020, 1, 1, tzinfo=UTC),
+            not_valid_after=datetime(2090, 1, 1, tzinfo=UTC),
+        )
+        .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("x" * 50)] * 9), critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    with pytest.raises(EvidenceInvalid, match="that alone"):
+        verify_timestamp(authority.answer_about(STAMPED, beside=forged), STAMPED, roots)
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,30 @@ import json
 import random
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrator.core.canonical import decode
+from migrator.cli.main import havre
+from migrator.core import events as e
+from migrator.core.canonical import decode, encode
 from migrator.core.commitments import FIELDS
-from migrator.errors import EvidenceInvalid
+from migrator.core.merkle import root_from_proof
+from migrator.errors import EvidenceInvalid, UsageError
+from migrator.evidence import prove
+from migrator.evidence.bundle import write_bundle
 from migrator.evidence.check import check_bundle
-from migrator.evidence.prove import check_proof
-from migrator.evidence.signing_keys import public_text, read_public
-from support.evidence import NOW, bundle_of, second_verifier, signers
+from migrator.evidence.checkpoint import seal_checkpoint
+from migrator.evidence.prove import check_proof, write_proof
+from migrator.evidence.signing_keys import public_text, read_public, read_signer
+from support.evidence import NOW, bundle_of, open_ledger, second_verifier, signers, wave_plan
+from support.ledgers import WAVE, sealed_ledger, stored
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "check_evidence.py"
@@ -186,6 +197,112 @@ def test_a_bundle_that_was_just_made_holds_for_both(tmp_path, opened, algorithms
     assert check_bundle(folder, trusted, now_ms=NOW).findings == []
 
 
+def test_a_folder_too_deep_to_walk_is_refused_by_both(tmp_path):
+    """Folders within folders, more than a program can go down, are a finding and no crash."""
+    folder = write(tmp_path / "bundle", files())
+    deep = [folder / "more"]
+    for _ in range(1_200):
+        deep.append(deep[-1] / "d")
+    for path in deep:
+        path.mkdir()
+    try:
+        assert verdicts(folder) == (False, False)
+    finally:
+        for path in reversed(deep):
+            path.rmdir()
+
+
+def both_say(tmp_path, folder, signing):
+    """Whether a bundle that was just made holds, by either program."""
+    for signer in signing:
+        (tmp_path / f"{signer.public.name}.pub").write_bytes(public_text(signer.public))
+    other = SECOND.Check([SECOND.trusted_key(tmp_path / f"{s.public.name}.pub") for s in signing], NOW)
+    other.bundle(folder)
+    return check_bundle(folder, [s.public for s in signing], now_ms=NOW), other.found
+
+
+@pytest.mark.parametrize(
+    ("levels", "weakest"),
+    [
+        ([], None),
+        (["full", "size"], "size"),
+        (["sample", "ciphertext"], "ciphertext"),
+        (["sample"], "sample"),
+    ],
+)
+def test_the_weakest_level_is_that_of_verified_rows(tmp_path, levels, weakest):
+    """What was skipped was compared in full, and says nothing of what was verified; both rank levels alike."""
+    ledger = sealed_ledger(tmp_path / "ledger.sqlite", len(levels) + 2)
+    ledger.append([e.EpochRaised(1), e.RunStarted("{}", "0.1", 1, "full", None)])
+    for row, level in enumerate(levels, 1):
+        ledger.append([*stored(row), e.ObjectVerified(row, level, None)])
+    for row in (len(levels) + 1, len(levels) + 2):
+        ledger.append([e.ObjectSkipped(row, "there", 7, bytes(32), bytes(32), "e", None)])
+    ledger.append([e.RunEnded("done")])
+    ledger.close()
+    signing = signers()
+    verdict, other = both_say(tmp_path, bundle_of(tmp_path, signing), signing)
+    assert (verdict.findings, other) == ([], [])
+    assert verdict.predicates["verification"]["weakest"] == weakest
+
+
+def test_a_derogation_has_a_name_for_both(tmp_path):
+    """A signed file that is called nothing but `.json` has no place in a bundle."""
+    bundle_of(tmp_path, signers())
+    ledger, signing = open_ledger(tmp_path / "ledger.sqlite"), signers()
+    folder = write_bundle(
+        ledger,
+        wave_plan(),
+        b"",
+        tmp_path / "odd",
+        signers=signing,
+        gate={},
+        derogations={".json": b"{}\n"},
+    ).folder
+    ledger.close()
+    verdict, other = both_say(tmp_path, folder, signing)
+    assert "derogations/.json" in {found.file for found in verdict.findings}
+    assert "derogations/.json" in {file for file, _, _ in other}
+
+
+@pytest.mark.parametrize(("size", "holds"), [(2**40, True), (2**40 + 1, False)])
+def test_a_tree_has_at_most_so_many_rows_for_both(tmp_path, size, holds):
+    """A proof under a signed checkpoint of more rows than the page allows is refused."""
+    (signer,) = signers()
+    bundle_of(tmp_path, [signer])
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    key = ledger.row(1).key
+    proof = decode(write_proof(ledger, wave_plan(), [key], ["source_key"], signers=[signer])[:-1])
+    ledger.close()
+    (row,) = proof["rows"]
+    row["path"] = ["00" * 32] * (size - 1).bit_length()
+    root = root_from_proof(row["line"].encode(), 0, size, [bytes(32)] * len(row["path"]))
+    proof["checkpoint"] = seal_checkpoint(WAVE, size, root, [signer]).decode()
+    (tmp_path / "proof.json").write_bytes(encode(proof) + b"\n")
+    (tmp_path / "key.pub").write_bytes(public_text(signer.public))
+    other = SECOND.Check([SECOND.trusted_key(tmp_path / "key.pub")], NOW)
+    other.proof(tmp_path / "proof.json")
+    assert (other.found == []) == holds
+    with nullcontext() if holds else pytest.raises(EvidenceInvalid, match="more rows"):
+        check_proof(proof, [signer.public])
+
+
+def test_a_proof_is_no_longer_than_both_take(tmp_path, monkeypatch):
+    """What readers would refuse for its length is not written; both have the same limit."""
+    assert prove.MAX_PROOF == SECOND.MAX_DOCUMENT
+    signing = signers()
+    bundle_of(tmp_path, signing)
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    key = ledger.row(1).key
+    length = len(write_proof(ledger, wave_plan(), [key], ["source_key"], signers=signing))
+    monkeypatch.setattr(prove, "MAX_PROOF", length)
+    assert len(write_proof(ledger, wave_plan(), [key], ["source_key"], signers=signing)) == length
+    monkeypatch.setattr(prove, "MAX_PROOF", length - 1)
+    with pytest.raises(UsageError, match="readers take"):
+        write_proof(ledger, wave_plan(), [key], ["source_key"], signers=signing)
+    ledger.close()
+
+
 @pytest.mark.parametrize("what", ["file", "folder", "empty folder"])
 def test_links_and_surplus_folders_are_refused_by_both(tmp_path, what):
     """A link to a right file, a link to a folder of right files, and a folder too many."""
@@ -199,9 +316,35 @@ def test_links_and_surplus_folders_are_refused_by_both(tmp_path, what):
     assert verdicts(folder) == (False, False)
 
 
-def test_a_readers_copy_of_a_key_may_end_earlier(tmp_path):
+def test_a_key_of_another_kind_is_no_signing_key():
+    """The public key of another algorithm is refused in a sentence, and never a private half of ours."""
+    pair = ec.generate_private_key(ec.SECP256R1())
+    pem = pair.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with pytest.raises(UsageError, match="no public signing key"):
+        read_public(pem, name="curve")
+    private = pair.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (signer,) = signers()
+    with pytest.raises(UsageError, match="do not belong together"):
+        read_signer(private, signer.public, None)
+
+
+def test_a_folder_that_was_sent_does_not_steer_the_terminal(tmp_path):
+    """The name of a file with control characters and line ends stays on its line."""
+    folder = write(tmp_path / "bundle", files() | {"\x1b[2J\nthe bundle holds": b""})
+    told = CliRunner().invoke(havre, ["check-evidence", str(folder), "--trust", str(HERE / "office.pub")])
+    assert (told.exit_code, "\x1b" in told.stdout) == (4, False)
+    assert "the bundle holds" not in told.stdout.splitlines()
+    assert "\\x1b[2J the bundle holds: no bundle has such a file" in told.stdout
+
+
+@pytest.mark.parametrize("known", [{"valid_until": 5}, {"valid_from": VECTORS["now"] + 2 * 86_400_000}])
+def test_a_readers_copy_of_a_key_counts(tmp_path, known):
     """What keys.json says of a key does not prolong what the reader knows of it."""
-    key = json.loads((HERE / "office.pub").read_bytes()) | {"valid_until": 5}
+    key = json.loads((HERE / "office.pub").read_bytes()) | known
     path = tmp_path / "office.pub"
     path.write_bytes(json.dumps(key, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     other = SECOND.Check([SECOND.trusted_key(path)], VECTORS["now"])
