@@ -94,7 +94,8 @@ def rewrap(
             on_event=run.on_event,
         )
 
-    named = [word for path in add for word in ("--add-recipient", str(path))]
+    named = [word for path in identities for word in ("--identity", str(path))]
+    named += [word for path in add for word in ("--add-recipient", str(path))]
     named += [word for path in remove for word in ("--remove-recipient", str(path))]
     return execute(
         invocation,

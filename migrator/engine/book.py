@@ -33,11 +33,11 @@ from migrator.envelope.segments import PREFIX, seal_into
 from migrator.errors import IntegrityError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import decode_attributes
-from providers.errors import StoreError
+from providers.errors import NotFound, StoreError
 from providers.model import Attributes, Key, PartReceipt, PutOptions, Span
 from providers.store import ObjectStore
 
-__all__ = ["read_book", "write_book"]
+__all__ = ["former_books", "read_book", "write_book"]
 
 _PAGE: Final = 1000
 _CHUNK_SEGMENTS: Final = 64
@@ -61,28 +61,46 @@ def write_book(context: Context, folder: Path) -> str | None:
         for_them = (context.writer.call(Ledger.meta, "book_readers") or readers) == readers
         key = context.writer.call(Ledger.meta, "book_key")
         if last == digest.digest() and key and for_them:
+            _remove_former(context)
             return str(key)
         plain.seek(0)
         # Named by a keyed digest: a plain one could be guessed from what the book says.
         told = digest.digest() if for_them else digest.digest() + readers
         name = hmac.digest(context.stamp_key, told, hashlib.sha256).hex()[:24]
-        former, key = key, f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{name}.c4gh"
+        former = [*former_books(context), *([key] if key else [])]
+        key = f"{OWN_PREFIX}{context.wave_id.hex()}/metadata.{name}.c4gh"
         stored = _send(context, Key(key), plain, size, attempt=name)
     context.writer.commit(BookStored(key, stored, digest.digest()))
     context.writer.call(
-        Ledger.set_meta, book_key=key, book_sha256=digest.digest(), book_size=stored, book_readers=readers
+        Ledger.set_meta,
+        book_key=key,
+        book_sha256=digest.digest(),
+        book_size=stored,
+        book_readers=readers,
+        # With the new one, so that a run which is cut here leaves none that a former reader opens.
+        books_former=json.dumps([name for name in dict.fromkeys(former) if name != key]),
     )
-    if former and former != key:
-        _remove(context, Key(former))
+    _remove_former(context)
     return key
 
 
-def _remove(context: Context, key: Key) -> None:
-    try:
-        context.target.delete(key)
-    except StoreError:
-        # best effort: an older book that stays is sealed for the same readers and says nothing new
-        return
+def former_books(context: Context) -> list[str]:
+    """Keys of older books that were not removed from the target yet; they may be sealed for former readers."""
+    return list(json.loads(context.writer.call(Ledger.meta, "books_former") or "[]"))
+
+
+def _remove_former(context: Context) -> None:
+    former = former_books(context)
+    kept = []
+    for key in former:
+        try:
+            context.target.delete(Key(key))
+        except NotFound:
+            continue
+        except StoreError:
+            kept.append(key)  # the next run tries again
+    if kept != former:
+        context.writer.call(Ledger.set_meta, books_former=json.dumps(kept))
 
 
 def _lines(context: Context) -> Iterator[bytes]:
@@ -173,16 +191,21 @@ def _send(context: Context, key: Key, plain: BinaryIO, size: int, *, attempt: st
 
 
 def read_book(
-    target: ObjectStore, key: Key, identities: tuple[Identity, ...], *, sha256: bytes
+    target: ObjectStore, key: Key, identities: tuple[Identity, ...], *, sha256: bytes, size: int | None = None
 ) -> Iterator[tuple[str, str, Attributes]]:
     """The book's entries: source key, target key, attributes. They count only once the iterator has ended.
+
+    ``size`` is how many bytes were written: of another book nothing is read.
 
     Raises:
         EnvelopeError: No identity opens it, or it is damaged.
         IntegrityError: It is not the book whose plain bytes have this digest.
     """
     digest = hashlib.sha256()
-    size = target.head(key).size
+    found = target.head(key).size
+    if size is not None and found != size:
+        raise IntegrityError("the metadata book at the target is not the one that this wave wrote")
+    size = found
     header = SourceHeader(
         memoryview(target.read(key, span=Span(start=0, length=min(size, 200_000))).data),
         identities,

@@ -2,18 +2,21 @@
 
 A restore in sealed form is a wave like any other whose source is this view: each segment is opened in memory and
 sealed again for the new readers, under fresh data keys. Nothing rests in clear in between.
+
+What a sealed object opens to outlives a change of its readers, and a restore may be resumed after one. So the view
+pins sealed objects by the digest of their plain bytes, and the store's pins are those of the ledger as it is now.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
-from migrator.core.stamp import STAMP_NAME
+from migrator.core.stamp import is_stamp_name, stamp_in
 from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.recorded import Recorded, Stored
 from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, plain_length
@@ -26,13 +29,14 @@ from providers.errors import (
     NotFound,
     RangeInvalid,
     StoreError,
+    Unavailable,
     Unexpected,
     Unsupported,
 )
 from providers.model import (
     Attributes,
-    Buffer,
     Claim,
+    ETag,
     Extra,
     Key,
     ObjectMeta,
@@ -50,6 +54,7 @@ __all__ = ["OpenedDriver"]
 _HEADERS: Final = 1024
 _AT_ONCE: Final = 16
 _TRIED: Final = 8
+_T = TypeVar("_T")
 
 
 class OpenedDriver:
@@ -86,10 +91,10 @@ class OpenedDriver:
         refused: EnvelopeError | None = None
         for stored in self._recorded.page("", _TRIED) if self._identities else ():
             try:
-                self._header(stored, Pin(version=stored.version, etag=stored.etag, size=stored.stored_size))
+                self._seen(stored, lambda known: self._header(known, _pin(known)))
             except EnvelopeError as error:
                 refused = refused or error
-            except (NotFound, ConditionFailed, RangeInvalid):
+            except (NotFound, ConditionFailed, RangeInvalid, Unavailable):
                 continue
             else:
                 return
@@ -102,11 +107,16 @@ class OpenedDriver:
 
     def head(self, key: Key, *, version: VersionId | None = None) -> ObjectMeta:
         """The object as it was at the wave's source."""
-        stored = self._stored(key)
-        found = self._store.head(Key(stored.target), version=version or stored.version)
-        if found.size != stored.stored_size:
-            raise ConditionFailed("the stored object has another size than was recorded")
-        return self._meta(stored, found)
+
+        def look(stored: Stored) -> ObjectMeta:
+            found = self._store.head(Key(stored.target), version=version or stored.version)
+            if found.size != stored.stored_size:
+                raise ConditionFailed("the stored object has another size than was recorded")
+            if None not in {found.etag, stored.etag} and found.etag != stored.etag:
+                raise ConditionFailed("another object stands there than was recorded")
+            return self._meta(stored, found)
+
+        return self._seen(self._stored(key), look)
 
     def list_page(self, prefix: str, token: PageToken | None, limit: int) -> Page:
         """Recorded objects in the order of their keys."""
@@ -115,7 +125,7 @@ class OpenedDriver:
         page = self._recorded.page(token or "", limit)
         if any(stored.plain_size is None for stored in page):
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="headers") as pool:
-                entries = tuple(pool.map(self._meta, page))
+                entries = tuple(pool.map(self._listed, page))
         else:
             entries = tuple(map(self._meta, page))
         return Page(entries=entries, next_token=PageToken(page[-1].key) if len(page) == limit else None)
@@ -138,18 +148,31 @@ class OpenedDriver:
             Damaged: The stored bytes do not open, or not to as many bytes as were recorded.
         """
         stored = self._stored(key)
-        seen = Pin(version=stored.version, etag=stored.etag) if pin is None else pin
-        seen = replace(seen, size=stored.stored_size)
-        if self._identities:
-            found, opened = self._open(stored, span, seen)
-            data: Buffer = opened
-        else:
+        if not self._identities:
+            seen = replace(pin or _pin(stored), size=stored.stored_size)
             found = self._store.read(Key(stored.target), span=span, pin=seen, into=into)
-            data = found.data
-        return ReadResult(meta=self._meta(stored, found.meta), data=data)
+            return ReadResult(meta=self._meta(stored, found.meta), data=found.data)
+        if pin is not None and pin.etag not in {None, self._tag(stored), stored.etag}:
+            raise ConditionFailed("the wave recorded other bytes")
 
-    def _open(self, stored: Stored, span: Span | None, pin: Pin) -> tuple[ReadResult, memoryview]:
-        size = self._size(stored)
+        def look(stored: Stored) -> ReadResult:
+            found, opened = self._open(stored, span)
+            return ReadResult(meta=self._meta(stored, found.meta), data=opened)
+
+        return self._seen(stored, look)
+
+    def _seen(self, stored: Stored, look: Callable[[Stored], _T]) -> _T:
+        """A look at a stored object, or a second one if it was given to other readers since it was recorded."""
+        try:
+            return look(stored)
+        except (NotFound, ConditionFailed, RangeInvalid):
+            now = self._recorded.look_again(stored) if self._identities else None
+            if now is None:
+                raise
+        return look(now)
+
+    def _open(self, stored: Stored, span: Span | None) -> tuple[ReadResult, memoryview]:
+        size, pin = self._size(stored), _pin(stored)
         span = span or Span(start=0, length=size)
         if span.end > size:
             raise RangeInvalid("the span ends after the object")
@@ -210,8 +233,20 @@ class OpenedDriver:
         """Bytes that it opens to: from its header where the ledger does not have it."""
         if stored.plain_size is not None:
             return stored.plain_size
-        pin = Pin(version=stored.version, etag=stored.etag, size=stored.stored_size)
-        return plain_length(stored.stored_size - self._header(stored, pin).length)
+        return plain_length(stored.stored_size - self._header(stored, _pin(stored)).length)
+
+    def _tag(self, stored: Stored) -> ETag | None:
+        """What the object is pinned by in this view."""
+        if self._identities and stored.plaintext_sha256 is not None:
+            return ETag(stored.plaintext_sha256.hex())
+        return stored.etag
+
+    def _listed(self, stored: Stored) -> ObjectMeta:
+        """As the listing has it; what is wrong with one object is told when it is read, and keeps no other back."""
+        try:
+            return self._seen(stored, self._meta)
+        except (NotFound, ConditionFailed, RangeInvalid, EnvelopeError):
+            return self._meta(replace(stored, plain_size=stored.stored_size))
 
     def _meta(self, stored: Stored, found: ObjectMeta | None = None) -> ObjectMeta:
         """The object as it was; with its attributes if what the store says of it is at hand."""
@@ -219,13 +254,16 @@ class OpenedDriver:
         meta = ObjectMeta(
             key=Key(stored.key),
             size=self._size(stored),
-            etag=stored.etag,
-            version=stored.version,
+            etag=self._tag(stored),
+            # A view that is pinned by what it opens to has no versions: a rewrap makes another one of the same bytes.
+            version=None if self._identities else stored.version,
             claims=() if digest is None else (Claim(algorithm="sha256", digest=digest),),
         )
         if found is None:
             return meta
         attributes = self._recorded.attributes(stored.target) or _unstamped(found.attributes)
+        if self._identities:
+            return replace(meta, attributes=attributes)
         return replace(meta, etag=found.etag, version=found.version, attributes=attributes)
 
     def read_tags(self, key: Key, *, version: VersionId | None = None) -> Mapping[str, str]:
@@ -253,9 +291,14 @@ class OpenedDriver:
         self._store.close()
 
 
+def _pin(stored: Stored) -> Pin:
+    """What a read at the store must find."""
+    return Pin(version=stored.version, etag=stored.etag, size=stored.stored_size)
+
+
 def _unstamped(attributes: Attributes | None) -> Attributes | None:
-    """Without the stamp of the wave that stored the object."""
-    if attributes is None or STAMP_NAME not in attributes.metadata:
+    """Without the stamp of the wave that stored the object, however the store spells it."""
+    if attributes is None or stamp_in(attributes.metadata) is None:
         return attributes
-    kept = {name: value for name, value in attributes.metadata.items() if name != STAMP_NAME}
+    kept = {name: value for name, value in attributes.metadata.items() if not is_stamp_name(name)}
     return replace(attributes, metadata=kept)

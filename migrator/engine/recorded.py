@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,8 +21,10 @@ from migrator.engine.book import read_book
 from migrator.engine.files import WaveFiles
 from migrator.engine.opening import Opener
 from migrator.envelope.keys import Identity
+from migrator.ledger.connection import translated
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import decode_attributes, encode_attributes
+from providers.errors import Unavailable
 from providers.model import Attributes, ETag, Key, VersionId
 
 __all__ = ["Recorded", "Stored"]
@@ -75,6 +77,7 @@ class Recorded:
     Raises:
         NoMatch: None of the identities opens the book.
         IntegrityError: The book is not the one that was written.
+        LedgerError: The ledger cannot be read, or the disk under the folder is full.
     """
 
     def __init__(
@@ -86,21 +89,28 @@ class Recorded:
         identities: tuple[Identity, ...],
         filters: Filters,
     ) -> None:
+        self._plan, self._files = plan, files
         self._lock = threading.Lock()
         descriptor, name = tempfile.mkstemp(prefix=".record-", dir=folder)  # created 0600
         os.close(descriptor)
         self._database = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE objects (target TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, "
-            "plain_size INTEGER, etag TEXT, version TEXT, plain BLOB, attributes BLOB) WITHOUT ROWID"
-        )
-        # Open, and gone with this process however it ends.
-        Path(name).unlink()
-        self._fill(plan, files, filters)
-        if plan.mode is Mode.ENCRYPT:
-            self._read_book(plan, files, opener, identities)
+        try:
+            with translated():
+                self._database.execute("PRAGMA journal_mode = OFF")
+                self._database.execute("PRAGMA synchronous = OFF")
+                self._database.execute(
+                    "CREATE TABLE objects (target TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, "
+                    "plain_size INTEGER, etag TEXT, version TEXT, plain BLOB, attributes BLOB) WITHOUT ROWID"
+                )
+                # Open, and gone with this process however it ends.
+                Path(name).unlink()
+                self._fill(plan, files, filters)
+                if plan.mode is Mode.ENCRYPT:
+                    self._read_book(plan, files, opener, identities)
+        except BaseException:
+            self._database.close()
+            Path(name).unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -130,14 +140,16 @@ class Recorded:
     ) -> None:
         ledger = Ledger.open(files.ledger, wave_id=plan.id, read_only=True)
         try:
-            key, digest = ledger.meta("book_key"), ledger.meta("book_sha256")
+            key, digest, size = (ledger.meta(name) for name in ("book_key", "book_sha256", "book_size"))
         finally:
             ledger.close()
         if key is None:
             return
         self._database.execute("BEGIN")
         with opener(plan.target, True) as target:
-            for _, stored, attributes in read_book(target, Key(key), identities, sha256=bytes(digest)):
+            for _, stored, attributes in read_book(
+                target, Key(key), identities, sha256=bytes(digest), size=size
+            ):
                 self._database.execute(
                     "UPDATE objects SET attributes=? WHERE target=?", (encode_attributes(attributes), stored)
                 )
@@ -155,6 +167,40 @@ class Recorded:
         with self._lock:
             row = self._database.execute(f"SELECT {_COLUMNS} FROM objects WHERE key=?", (key,)).fetchone()
         return None if row is None else Stored(*row)
+
+    def look_again(self, stored: Stored) -> Stored | None:
+        """What the ledger says of an object by now, where a rewrap has given it another receipt; it is kept.
+
+        Raises:
+            Unavailable: A rewrap of it is under way, or was cut short: only that one knows what stands there.
+        """
+        ledger = Ledger.open(self._files.ledger, wave_id=self._plan.id, read_only=True)
+        try:
+            row = ledger.by_key(stored.key)
+            if row is None or row.stored_size is None:
+                return None
+            rewrap, sent = ledger.rewrapping(row.row)
+        finally:
+            ledger.close()
+        now = replace(
+            stored,
+            stored_size=row.stored_size,
+            etag=row.target_pin.etag,
+            version=row.target_pin.version,
+        )
+        if now == stored:
+            if rewrap is not None and sent:
+                raise Unavailable(
+                    "a rewrap of this object has not come to its end",
+                    hint="run 'havre rewrap' again, then this command",
+                )
+            return None
+        with self._lock, translated():
+            self._database.execute(
+                "UPDATE objects SET size=?, etag=?, version=? WHERE key=?",
+                (now.stored_size, now.etag, now.version, now.key),
+            )
+        return now
 
     def page(self, after: str, limit: int) -> list[Stored]:
         """Objects in the order of their keys at the wave's source."""

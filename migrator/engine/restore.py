@@ -13,11 +13,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from migrator.core.earlier import Earlier
 from migrator.core.modes import Mode, Names
 from migrator.core.plan import Plan
+from migrator.core.states import State
 from migrator.engine.context import Stop
 from migrator.engine.files import WaveFiles
 from migrator.engine.opened import OpenedDriver
@@ -27,6 +28,7 @@ from migrator.engine.progress import Progress
 from migrator.engine.recipients import write_recipient
 from migrator.engine.recorded import Recorded
 from migrator.engine.report import Report
+from migrator.engine.rewrap_request import UNFINISHED
 from migrator.engine.run import migrate
 from migrator.engine.settings import Settings
 from migrator.envelope.keys import Identity, Recipient
@@ -36,6 +38,7 @@ from providers.store import ObjectStore
 
 __all__ = ["Return", "plan_return", "restore"]
 
+_RESTORED: Final = (State.STORED, State.VERIFIED, State.SKIPPED)
 Rules = tuple[tuple[Literal["include", "exclude"], str], ...]
 
 
@@ -46,7 +49,7 @@ class Return:
     Attributes:
         plan: The restore as a wave of its own.
         files: Where it lives.
-        left_out: Objects of the earlier wave that were never moved, so cannot be brought back.
+        left_out: Objects of the earlier wave that drifted or were rejected, so are not brought back.
     """
 
     plan: Plan
@@ -94,7 +97,7 @@ def plan_return(
         _refuse_unfinished(ledger)
         for key in keys:
             row = ledger.by_key(key)
-            if row is None or row.stored_size is None:
+            if row is None or row.stored_size is None or row.state not in _RESTORED:
                 raise NothingThere(
                     f"the wave stored no object {key!r}", hint="name the key as 'havre ls --names' shows it"
                 )
@@ -114,6 +117,8 @@ def plan_return(
         recipients=readers,
         names=_names(plan) if readers else Names.VISIBLE,
         clear_attributes=plan.clear_attributes and bool(readers),
+        # Where such objects cannot be written they are named; left out of the listing they would be missed.
+        include_own=plan.include_own,
         filters=rules,
         created_at=datetime.now(UTC),
         restores=earlier,
@@ -147,11 +152,9 @@ def restore(
     if not back.files.plan_path.exists():
         back.files.save(back.plan)
     back.files.make_folder()
-    if back.left_out:
-        progress.note = f"{back.left_out} object(s) of the wave were never moved and cannot be restored"
     progress.phase = "reading the record"
     with Recorded(plan, files, opener, back.files.folder, identities, back.plan.compiled_filters) as record:
-        return migrate(
+        report = migrate(
             back.plan,
             back.files,
             _opening(opener, plan, record, identities),
@@ -163,6 +166,12 @@ def restore(
             gate=gate,
             restoring=True,
         )
+    if not back.left_out:
+        return report
+    told = (
+        f"{back.left_out} object(s) of the wave drifted or were rejected: they are not among what is restored"
+    )
+    return replace(report, notes=(*report.notes, told))
 
 
 def _opening(opener: Opener, plan: Plan, record: Recorded, identities: tuple[Identity, ...]) -> Opener:
@@ -207,8 +216,12 @@ def _last(char: str) -> str:
 
 def _refuse_unfinished(ledger: Ledger) -> None:
     """A wave that was cut short has no complete record to restore from."""
-    if ledger.unfinished():
-        raise UsageError(
-            "this wave has not come to its end, so it cannot be restored yet",
-            hint="run 'havre migrate' again until it is done, then restore",
-        )
+    if not ledger.unfinished():
+        return
+    rewrapped = ledger.meta("sealed_rows") is not None and ledger.one(UNFINISHED) is None
+    raise UsageError(
+        "this wave has not come to its end, so it cannot be restored yet",
+        hint="objects that were rewrapped are not verified yet: run 'havre rewrap' again, or 'havre verify'"
+        if rewrapped
+        else "run 'havre migrate' again until it is done, then restore",
+    )

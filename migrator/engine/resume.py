@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from migrator.core.events import ObjectStored, ObjectVerified
+from migrator.core.events import ObjectRejected, ObjectStored, ObjectVerified
 from migrator.core.modes import Level, Mode
 from migrator.engine.codec import HEADER_PROBE, SourceHeader
 from migrator.engine.context import Context
@@ -25,9 +25,10 @@ from migrator.envelope.arithmetic import CIPHER_SEGMENT, SEGMENT, body_length, s
 from migrator.envelope.errors import EnvelopeError, SegmentInvalid
 from migrator.envelope.header import MAX_HEADER
 from migrator.envelope.segments import open_into
+from migrator.errors import IntegrityError
 from migrator.ledger.ledger import Ledger
-from migrator.ledger.rows import PartRow, Row, attributes_digest
-from providers.errors import NotFound
+from migrator.ledger.rows import PartRow, Row, UploadRow, attributes_digest
+from providers.errors import NotFound, PermissionDenied, Retry, StoreError
 from providers.model import ObjectMeta, Span
 
 __all__ = ["existing", "is_earlier_attempt", "resume_open", "resume_stored", "same_content"]
@@ -107,8 +108,9 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
     if context.settings.verify is Level.NONE:
         return "stored"
     upload, parts = context.writer.call(Ledger.upload_and_parts, row.row)
-    rewrapped = context.writer.call(Ledger.was_rewrapped, row)
-    if rewrapped or (context.mode is Mode.ENCRYPT and not context.roots.has(row.root)):
+    if context.writer.call(Ledger.was_rewrapped, row):
+        return _prove_rewrapped(context, row, upload, parts)
+    if context.mode is Mode.ENCRYPT and not context.roots.has(row.root):
         check_ciphertext(context, row, upload, parts)
         context.writer.post(ObjectVerified(row.row, str(Level.CIPHERTEXT), None))
         return "verified"
@@ -139,6 +141,26 @@ def resume_stored(context: Context, row: Row) -> LargeTransfer | str:
     )
     transfer.begin_check(meta, row.plaintext_sha256)
     return transfer
+
+
+def _prove_rewrapped(context: Context, row: Row, upload: UploadRow | None, parts: list[PartRow]) -> str:
+    """Verify what a rewrap stored, and change nothing there: its source may be gone, so it may be all there is."""
+    rewrap, _ = context.writer.call(Ledger.rewrapping, row.row)
+    if rewrap is not None:
+        context.trouble(row.row, "a rewrap of it was cut short; 'havre rewrap' carries on")
+        return "stored"
+    try:
+        check_ciphertext(context, row, upload, parts)
+    except IntegrityError as error:
+        context.writer.commit(ObjectRejected(row.row, f"verification: {error.message}"))
+        return "rejected"
+    except StoreError as error:
+        if not (error.retry is Retry.NEVER or isinstance(error, PermissionDenied)):
+            raise
+        context.trouble(row.row, f"{error.code}: {error.message}")
+        return "stored"
+    context.writer.post(ObjectVerified(row.row, str(Level.CIPHERTEXT), None))
+    return "verified"
 
 
 def is_earlier_attempt(context: Context, row: Row, found: ObjectMeta) -> bool:

@@ -8,12 +8,10 @@ visible and nothing is ever lost.
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,7 +28,7 @@ from migrator.core.modes import Level
 from migrator.core.plan import Plan
 from migrator.core.stamp import stamp_in
 from migrator.core.states import State
-from migrator.engine.book import write_book
+from migrator.engine.book import former_books, write_book
 from migrator.engine.clock import clock_state
 from migrator.engine.context import Context, Stop
 from migrator.engine.epoch import raise_epoch
@@ -40,6 +38,7 @@ from migrator.engine.progress import Progress
 from migrator.engine.readers import Change, ReaderSet
 from migrator.engine.report import Report
 from migrator.engine.rewrap_check import check_rewrapped
+from migrator.engine.rewrap_memory import Memory
 from migrator.engine.rewrap_object import ObjectRewrap
 from migrator.engine.rewrap_report import Done, rewrap_report
 from migrator.engine.rewrap_request import TO_DO, Request, decided, refuse_unsealed
@@ -134,6 +133,11 @@ def rewrap(
                     f"{swept.kept} unfinished upload(s) of this wave could not be aborted; the next run tries again"
                 )
             write_book(context, files.folder)
+            if kept := former_books(context):
+                run.done.notes.append(
+                    f"{len(kept)} older metadata book(s) could not be removed and open for their readers: "
+                    f"{', '.join(kept)}"
+                )
         except LedgerError:
             raise
         except OSError as failed:
@@ -152,25 +156,6 @@ def rewrap(
     return report
 
 
-@dataclass(slots=True)
-class _Memory:
-    """Lets workers wait for their share of the memory."""
-
-    context: Context
-    free: threading.Condition = field(default_factory=threading.Condition)
-
-    @contextmanager
-    def share(self, size: int) -> Iterator[None]:
-        with self.free:
-            self.free.wait_for(lambda: self.context.budget.try_reserve(size))
-        try:
-            yield
-        finally:
-            self.context.budget.release(size)
-            with self.free:
-                self.free.notify_all()
-
-
 class _Run:
     """One run over the rows that are still for other readers."""
 
@@ -185,7 +170,7 @@ class _Run:
         self._change = change
         self.sets = [*sets, change.to] if change.is_new else list(sets)
         self._tell = tell
-        self._memory = _Memory(context)
+        self._memory = Memory(context)
         self.done = Done()
         self._failed: BaseException | None = None
 
@@ -221,7 +206,7 @@ class _Run:
         if not self._may_go_on():
             return
         try:
-            with self._memory.share(self._needed(row)):
+            with self._memory.share(row, revoke=self._is_revoked(row)):
                 self._bring_over(row, copiers)
             context.consecutive_failures = 0
         except (LedgerError, KeyboardInterrupt) as error:
@@ -239,10 +224,6 @@ class _Run:
         context.progress.note = None
         return not context.stop
 
-    def _needed(self, row: Row) -> int:
-        """Bytes of memory that one object takes: all of a small one twice, two parts of a large one."""
-        return 2 * min(row.stored_size or 0, self._context.settings.part_units * 65_564) + 65_564
-
     def _bring_over(self, row: Row, copiers: Executor) -> None:
         context, to = self._context, self._change.to
         rewrap, parts = context.writer.call(Ledger.rewrapping, row.row)
@@ -258,14 +239,22 @@ class _Run:
                 )
         if row.readers != to.number:
             assert found is not None
+            if row.state is State.STORED:
+                # Proven before it is sent on: no row is unproven and under way at once, so that the receipt of an
+                # unproven one is always that of the row's generation.
+                self._check(row)
+                row = self._now(row)
             pending = (rewrap, parts) if rewrap is not None and rewrap.readers == to.number else None
-            revoke = any(one.revoke for one in self.sets if one.number > row.readers)
+            revoke = self._is_revoked(row)
             ObjectRewrap(context, row, found, to, revoke=revoke, copiers=copiers, pending=pending).run()
             row = self._now(row)
             with context.lock:
                 self.done.rewrapped += 1
                 self.done.old_versions += row.target_version is not None
         self._prove(row)
+
+    def _is_revoked(self, row: Row) -> bool:
+        return any(one.revoke for one in self.sets if one.number > row.readers)
 
     def _now(self, row: Row) -> Row:
         found: Row | None = self._context.writer.call(Ledger.row, row.row)
@@ -276,13 +265,19 @@ class _Run:
         context = self._context
         if context.settings.verify is Level.NONE:
             return
+        self._check(row)
+        with context.lock:
+            self.done.verified += 1
+        context.progress.finish("verified", row.size)
+
+    def _check(self, row: Row) -> None:
+        context = self._context
+        if context.settings.verify is Level.NONE:
+            return
         readers = next(one for one in self.sets if one.number == row.readers).recipients
         level, digest = check_rewrapped(context, row, readers)
         known = row.plaintext_sha256 is not None
         context.writer.post(ObjectVerified(row.row, str(level), None if known else digest))
-        with context.lock:
-            self.done.verified += 1
-        context.progress.finish("verified", row.size)
 
     # -- after a death ------------------------------------------------------------------------------------------------
 

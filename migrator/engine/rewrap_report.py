@@ -18,13 +18,15 @@ __all__ = ["Done", "rewrap_report"]
 
 _PROBLEMS: Final = 20
 _INTERRUPTED: Final = 130
+_BEHIND: Final = "SELECT count(*) FROM objects WHERE stored_size IS NOT NULL AND state<>7 AND readers<?"
 _LEFT_TO_FORMER: Final = (
     "readers who were taken out keep what they had: copies, data keys they opened, and old versions that the store "
     "still holds; only --revoke takes the objects themselves from them"
 )
+_LEFT_BEHIND: Final = "{} object(s) were not brought over and may still open for readers who were taken out"
 _LEFT_AFTER_REVOKE: Final = (
     "readers who were taken out keep the copies they made and old versions that the store still holds; the objects "
-    "that stand there now are closed to them"
+    "that were brought over are closed to them"
 )
 
 
@@ -96,6 +98,9 @@ def _notes(context: Context, sets: Sequence[ReaderSet], change: Change, done: Do
         notes.append(f"{done.old_versions} old version(s) stay at the target, with their old readers")
     if change.removed or any(one.number and _lost(sets, one) for one in sets):
         notes.append(_LEFT_AFTER_REVOKE if change.to.revoke else _LEFT_TO_FORMER)
+        behind = context.writer.call(Ledger.one, _BEHIND, (change.to.number,))
+        if behind:
+            notes.append(_LEFT_BEHIND.format(behind))
     held = {identity.recipient() for identity in context.identities}
     if not held & set(change.to.recipients):
         notes.append("no private key of a reader was given: that the new headers open was not tried")

@@ -13,11 +13,12 @@ from migrator.envelope.keys import Recipient
 from migrator.errors import NothingThere, UsageError
 from migrator.ledger.ledger import Ledger
 
-__all__ = ["TO_DO", "Request", "decided", "refuse_unsealed", "rehearse_rewrap"]
+__all__ = ["TO_DO", "UNFINISHED", "Request", "decided", "refuse_unsealed", "rehearse_rewrap"]
 
-_UNFINISHED: Final = (
+UNFINISHED: Final = (
     "SELECT 1 FROM objects o WHERE state IN (0, 1, 2, 4) OR (state=3 AND NOT EXISTS "
-    "(SELECT 1 FROM rewraps r WHERE r.row=o.row AND r.generation=o.generation)) LIMIT 1"
+    "(SELECT 1 FROM rewraps r WHERE r.row=o.row AND r.generation=o.generation) AND NOT EXISTS "
+    "(SELECT 1 FROM rewrapping w WHERE w.row=o.row)) LIMIT 1"
 )
 TO_DO: Final = "stored_size IS NOT NULL AND (state=3 OR (state IN (5, 6) AND readers<?))"
 
@@ -90,7 +91,7 @@ def decided(ledger: Ledger, plan: Plan, request: Request) -> tuple[list[ReaderSe
     Raises:
         UsageError: The wave has not come to its end, or the request makes no sense.
     """
-    if ledger.meta("sealed_rows") is None or ledger.one(_UNFINISHED) is not None:
+    if ledger.meta("sealed_rows") is None or ledger.one(UNFINISHED) is not None:
         raise UsageError(
             "this wave has not come to its end, so its readers cannot be changed yet",
             hint="run 'havre migrate' again until it is done, then rewrap",

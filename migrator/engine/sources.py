@@ -116,6 +116,8 @@ def head_source(context: Context, row: Row) -> ObjectMeta:
         meta = context.source.head(Key(row.key), version=row.source_pin.version)
     except NotFound:
         raise SourceDrift("disappeared since it was listed") from None
+    except ConditionFailed:
+        raise SourceDrift("changed since it was listed") from None
     if meta.size != row.size or (row.source_etag is not None and meta.etag != row.source_etag):
         raise SourceDrift("changed since it was listed")
     return meta

@@ -132,6 +132,8 @@ def _generation(connection: sqlite3.Connection, event: e.GenerationStarted, _key
         # An upload that was completed is no upload any more, and its parts are those of an earlier generation.
         connection.execute("DELETE FROM uploads WHERE row BETWEEN ? AND ?", (first, last))
         connection.execute("DELETE FROM parts WHERE row BETWEEN ? AND ?", (first, last))
+        # A rewrap of what is now sent anew leads nowhere.
+        rewrap.forget(connection, first, last)
 
 
 def _opened(connection: sqlite3.Connection, event: e.UploadOpened, stamp_key: bytes, at_ms: int) -> None:
@@ -182,9 +184,10 @@ def _ended(kind: EventKind, state: State) -> Callable[[sqlite3.Connection, Any, 
 def _skipped(connection: sqlite3.Connection, event: e.ObjectSkipped, _key: bytes, at_ms: int) -> None:
     _change(connection, EventKind.OBJECT_SKIPPED, State.SKIPPED, event.row, event.reason)
     if event.stored_size is not None:
+        # Whom it is for was not this run's to say: a change of readers after the wave file's still has to reach it.
         connection.execute(
             "UPDATE objects SET stored_size=?, plaintext_sha256=?, ciphertext_sha256=?, target_etag=?, "
-            "target_version=?, level='full', settled_ms=? WHERE row=?",
+            "target_version=?, level='full', settled_ms=?, readers=0 WHERE row=?",
             (*event[2:], at_ms, event.row),
         )
 

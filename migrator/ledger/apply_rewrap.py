@@ -13,7 +13,7 @@ from migrator.core.stamp import attempt_token
 from migrator.core.states import EventKind, State, allowed_from
 from migrator.errors import IllegalTransition
 
-__all__ = ["ONE"]
+__all__ = ["ONE", "forget"]
 
 
 def _from(kind: EventKind) -> str:
@@ -44,7 +44,7 @@ def _started(connection: sqlite3.Connection, event: e.RewrapStarted, stamp_key: 
         if first > last or cursor.rowcount != last - first + 1:
             raise IllegalTransition(f"REWRAP_STARTED does not fit rows {first} to {last}")
         for row in range(first, last + 1):
-            _forget(connection, row)
+            forget(connection, row, row)
             (generation,) = connection.execute(
                 "SELECT generation FROM objects WHERE row=?", (row,)
             ).fetchone()
@@ -116,17 +116,19 @@ def _forgotten(connection: sqlite3.Connection, event: e.RewrapForgotten, _key: b
     known = connection.execute("SELECT 1 FROM rewrapping WHERE row=?", (event.row,)).fetchone()
     if known is None:
         raise IllegalTransition(f"REWRAP_FORGOTTEN of row {event.row}, whose rewrap was not begun")
-    _forget(connection, event.row)
+    forget(connection, event.row, event.row)
 
 
-def _forget(connection: sqlite3.Connection, row: int) -> None:
+def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Give up the rewraps that may be under way in these rows; their uploads are left to the sweep."""
+    rows = (first, last)
     connection.execute(
         "INSERT OR IGNORE INTO forgotten (upload, row, attempt) SELECT upload, row, attempt FROM rewrapping "
-        "WHERE row=? AND upload IS NOT NULL",
-        (row,),
+        "WHERE row BETWEEN ? AND ? AND upload IS NOT NULL",
+        rows,
     )
-    connection.execute("DELETE FROM rewrapping WHERE row=?", (row,))
-    connection.execute("DELETE FROM rewrap_parts WHERE row=?", (row,))
+    connection.execute("DELETE FROM rewrapping WHERE row BETWEEN ? AND ?", rows)
+    connection.execute("DELETE FROM rewrap_parts WHERE row BETWEEN ? AND ?", rows)
 
 
 def _expect(cursor: sqlite3.Cursor, kind: EventKind, row: int) -> None:

@@ -310,11 +310,11 @@ class Ledger:
         return (RewrapRow(*found[0]) if found else None), [PartRow(*values) for values in parts]
 
     def was_rewrapped(self, row: Row) -> bool:
-        """Whether what the row's receipt says was written by a rewrap: its data key comes from no root."""
-        return (
-            self.one("SELECT 1 FROM rewraps WHERE row=? AND generation=?", (row.row, row.generation))
-            is not None
+        """Whether the row's last generation is that of a rewrap, done or under way: its data key comes from no root."""
+        statement = (
+            "SELECT 1 FROM rewraps WHERE row=? AND generation=? UNION SELECT 1 FROM rewrapping WHERE row=?"
         )
+        return self.one(statement, (row.row, row.generation, row.row)) is not None
 
     def counts(self) -> dict[State, tuple[int, int]]:
         """Objects and source bytes by state."""

@@ -66,6 +66,7 @@ def test_a_bundle_tells_every_change(tmp_path: Path, revoke: bool) -> None:
     assert transfer["recipients"] == entry["readers"]
     (former,) = [text for text in transfer["limits_of_this"] if "taken out" in text]
     assert ("data keys" in former) is not revoke
+    assert any("not brought over" in text for text in transfer["limits_of_this"])
 
 
 def test_a_wave_without_a_change_says_nothing_of_it(tmp_path: Path) -> None:
