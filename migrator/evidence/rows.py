@@ -28,6 +28,7 @@ _PARTS: Final = (
     "SELECT row, size, ciphertext_sha256 FROM parts WHERE row BETWEEN ? AND ? ORDER BY row, number"
 )
 _LAST: Final = 2**53
+_STANDING: Final = frozenset({State.STORED, State.VERIFIED, State.SKIPPED})
 _PROVEN: Final = frozenset({State.VERIFIED, State.SKIPPED})
 _WORDS: Final = {state: state.word for state in State} | {State.READY: "planned", State.OPEN: "planned"}
 
@@ -92,7 +93,7 @@ def _line(row: int, state: str, level: str | None, at: int | None, fields: bytes
 def _fields(
     values: tuple[Any, ...], names: TargetNames, parts: _PartsByRow, *, mode: Mode, counts: Mapping[int, int]
 ) -> dict[str, Any]:
-    row, key, version, etag, size, plaintext, *target, reason, _state, _level, _at, header, readers = values
+    row, key, version, etag, size, plaintext, *target, reason, state, _level, _at, header, readers = values
     target_version, target_etag, stored_size, ciphertext = target
     fields: dict[str, Any] = {
         "source_key": key,
@@ -101,7 +102,8 @@ def _fields(
         "source_etag": etag,
         "reason": reason,
     }
-    if stored_size is None:
+    # Of an object that was found otherwise, or taken back, the wave no longer says what stands there.
+    if stored_size is None or State(state) not in _STANDING:
         return fields
     fields |= {
         "plaintext_sha256": _hex(plaintext),

@@ -72,6 +72,16 @@ def test_names_that_a_restore_was_asked_for_are_said_to_be_told(moved: Command) 
     assert "plan.toml in it is the wave file as it is" in told.stderr
 
 
+def test_what_the_wave_no_longer_vouches_for_is_not_compared(moved: Command) -> None:
+    """An object that a verification rejected is told as rejected: nothing is said to stand there, nothing differs."""
+    (moved.directory / "dst/images/1.dcm.c4gh").unlink()
+    moved("verify", "may.toml", code=4)
+    evidence(moved, "papers", "--open", "target")
+    verdict = moved.json("check-evidence", "papers", "--trust", "office.pub", "--against", "./dst")
+    assert verdict["transfer"]["states"] == {"rejected": 1, "verified": 4}
+    assert (verdict["against"]["compared"], verdict["against"]["differences"]) == (4, [])
+
+
 def test_a_recipient_checks_plain_bytes_too(moved: Command) -> None:
     """With a private key and everything opened, stored objects are decrypted and hashed."""
     evidence(moved, "papers", "--open", "all")
