@@ -151,7 +151,7 @@ def test_one_broken_header_keeps_no_other_object_back(tmp_path: Path) -> None:
     (wave.target.path / "empty.c4gh").unlink()
     back = folder_place(tmp_path, "back")
     assert wave.restore(back).exit_code == 3
-    assert back.objects() == {"dir/parts": PLAIN["dir/parts"]}
+    assert back.objects() == {"dir/parts.c4gh": PLAIN["dir/parts"]}
 
 
 def test_no_book_of_former_readers_is_left(tmp_path: Path) -> None:
