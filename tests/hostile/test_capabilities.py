@@ -58,12 +58,19 @@ _UNSTEADY = {
 }
 
 
+# Which odd keys it refuses changes between runs; that it takes them all would be news.
+_CHANGING = {("nanio", "odd_keys")}
+
+
 @pytest.mark.parametrize(("server", "name"), _CASES)
 def test_what_was_recorded_is_what_is_seen(subjects: dict[str, Subject], server: str, name: str) -> None:
     """A server does in this check what the record says; a race that is not lost this time contradicts nothing."""
     one = CHECKS[name]
     seen = one.run(subjects[server])
     assert seen.partition(":")[0] in MARKS
+    if (server, name) in _CHANGING and not _RECORD.writing:
+        assert not seen.startswith("yes")
+        return
     lost = "lies: more than one winner"
     may_be = () if one.settled or seen == lost else (lost,)
     unsteady = _UNSTEADY.get((server, name), ())
